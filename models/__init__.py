@@ -1,0 +1,1 @@
+"""What learns, from arrays alone: networks, training, prediction, evaluation, shipped weights."""

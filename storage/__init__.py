@@ -1,0 +1,1 @@
+"""What remembers: row types, the DuckDB schema, Parquet shards, views, queries and exports."""

@@ -1,0 +1,281 @@
+"""Row types: what a shard and a table hold, field by field, with units in the names.
+
+A row is a frozen pydantic model; its fields, in order, are the columns of the Parquet shard and of the
+DuckDB table of the same name. ``None`` means unknown, never zero.
+"""
+
+from __future__ import annotations
+
+import enum
+from datetime import datetime
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Stage(enum.StrEnum):
+    """The stage of a screening at which something was computed or failed."""
+
+    CANDIDATES = "candidates"
+    HOPS = "hops"
+    DESCRIPTORS = "descriptors"
+    PREDICTION = "prediction"
+    PERCOLATION = "percolation"
+
+
+class Reason(enum.StrEnum):
+    """Why a material, or a part of it, has no result. One word an SQL user can group by."""
+
+    UNREADABLE_FILE = "unreadable_file"
+    FILE_TOO_LARGE = "file_too_large"
+    NO_WORKING_ION = "no_working_ion"
+    PARTIAL_OCCUPANCY = "partial_occupancy"
+    OVERLAPPING_ATOMS = "overlapping_atoms"
+    SINGLE_SITE = "single_site"
+    NO_ANIONS = "no_anions"
+    DUPLICATE = "duplicate"
+    TOO_MANY_SITES = "too_many_sites"
+    TOO_MANY_HOPS = "too_many_hops"
+    LIMIT = "limit"
+    TIME_LIMIT = "time_limit"
+    NO_HOPS = "no_hops"
+    WORKER_LOST = "worker_lost"
+    UNEXPECTED = "unexpected"
+
+
+class Row(BaseModel):
+    """A frozen row. Unknown fields are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    table: ClassVar[str]
+    key: ClassVar[tuple[str, ...]]
+
+
+class Candidate(Row):
+    """A material that may be screened: one cleaned structure, and where it came from."""
+
+    table: ClassVar[str] = "candidates"
+    key: ClassVar[tuple[str, ...]] = ("structure_hash", "working_ion")
+
+    structure_hash: str = Field(description="digest of the cleaned structure, in its stored site order")
+    material_id: str = Field(description="identifier within its source")
+    material_key: str = Field(description="structure_hash of the material that this one was merged into")
+    source: str = Field(description="reference, files, ...")
+    source_ref: str | None = Field(default=None, description="DOI, database id or relative file path")
+    formula: str = Field(description="reduced formula")
+    name: str | None = Field(default=None, description="what people call it, e.g. olivine LiFePO4")
+    working_ion: str = Field(description="element symbol of the ion that moves")
+    n_sites: int = Field(ge=1, description="sites in the stored cell")
+    n_working_ions: int = Field(ge=1, description="working ions in the stored cell")
+    volume_ang3: float = Field(gt=0, description="volume of the stored cell")
+    space_group_number: int | None = Field(default=None, ge=1, le=230)
+    space_group_symbol: str | None = None
+    structure_json: str = Field(description="the cleaned structure as pymatgen JSON")
+    oxidation_method: str | None = Field(
+        default=None, description="how charges were assigned: bond_valence, composition; null when neither works"
+    )
+    e_above_hull_ev: float | None = Field(default=None, description="energy above hull, eV/atom")
+    average_voltage_v: float | None = None
+    capacity_mah_g: float | None = Field(default=None, description="gravimetric capacity, all working ions")
+
+
+class Hop(Row):
+    """A symmetry-distinct vacancy hop i -> j + image; it and its reverse are one hop."""
+
+    table: ClassVar[str] = "hops"
+    key: ClassVar[tuple[str, ...]] = ("structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "stage_key")
+
+    structure_hash: str
+    working_ion: str
+    material_id: str
+    edge_id: str = Field(description="{material_id}_{i}_{j}_{ox}_{oy}_{oz}, for people")
+    i: int = Field(ge=0, description="initial site, index over all stored sites")
+    j: int = Field(ge=0, description="final site, index over all stored sites")
+    ox: int = Field(description="image of the final site along a")
+    oy: int
+    oz: int
+    distance_ang: float = Field(gt=0)
+    multiplicity: int = Field(ge=1, description="symmetry-equivalent undirected hops in the stored cell")
+    orbit: list[list[int]] = Field(description="every [i, j, ox, oy, oz] of the orbit, this one included")
+    direction_symmetric: bool = Field(description="a symmetry operation maps the hop onto its reverse")
+    mechanism: str = Field(default="isolated")
+    blocked_by: str | None = Field(
+        default=None, description="host_atom or network_site when the straight path runs through one"
+    )
+    path_kind: str = Field(default="straight")
+    d_min_ang: float | None = Field(default=None, description="least ion-anion distance along the path")
+    stage_key: str = Field(description="digest of everything that this row was computed from")
+
+
+class Prediction(Row):
+    """A predicted migration barrier of one hop by one model."""
+
+    table: ClassVar[str] = "predictions"
+    key: ClassVar[tuple[str, ...]] = ("structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "stage_key")
+
+    structure_hash: str
+    working_ion: str
+    i: int
+    j: int
+    ox: int
+    oy: int
+    oz: int
+    edge_id: str
+    method: str = Field(description="cnn, ...")
+    model_digest: str
+    barrier_ev: float = Field(gt=0, description="E(saddle) - min(E_i, E_j)")
+    log_spread: float = Field(ge=0, description="standard deviation of log(barrier) over the ensemble")
+    member_barriers_ev: list[float] = Field(description="one a member of the ensemble")
+    lower_ev: float = Field(ge=0, description="lower end of the calibrated 90% interval")
+    upper_ev: float = Field(description="upper end of the calibrated 90% interval")
+    in_domain: bool = Field(description="descriptors lie inside the training domain")
+    domain_distance: float = Field(ge=0, description="distance to the training set over its threshold; 1 is the edge")
+    stage_key: str
+
+
+class Percolation(Row):
+    """In how many dimensions, and over what barrier, the working ions of one material percolate."""
+
+    table: ClassVar[str] = "percolation"
+    key: ClassVar[tuple[str, ...]] = ("structure_hash", "working_ion", "stage_key")
+
+    structure_hash: str
+    working_ion: str
+    method: str
+    model_digest: str
+    n_hops: int = Field(ge=0, description="symmetry-distinct hops in the graph")
+    cutoff_ang: float | None = Field(default=None, description="longest hop in the graph")
+    percolation_dim: int | None = Field(default=None, ge=0, le=3)
+    barrier_at_dim_ev: float | None = None
+    lower_ev: float | None = None
+    upper_ev: float | None = None
+    barrier_1d_ev: float | None = None
+    barrier_2d_ev: float | None = None
+    barrier_3d_ev: float | None = None
+    lower_1d_ev: float | None = None
+    upper_1d_ev: float | None = None
+    lower_2d_ev: float | None = None
+    upper_2d_ev: float | None = None
+    lower_3d_ev: float | None = None
+    upper_3d_ev: float | None = None
+    limiting_edge_1d: str | None = Field(default=None, description="edge_id of the rate-limiting hop")
+    limiting_edge_2d: str | None = None
+    limiting_edge_3d: str | None = None
+    directions_1d: list[list[int]] | None = Field(default=None, description="lattice vectors, stored cell")
+    directions_2d: list[list[int]] | None = None
+    directions_3d: list[list[int]] | None = None
+    direction_conventional: str | None = Field(
+        default=None, description="the percolating direction or plane at percolation_dim in the conventional cell"
+    )
+    site_energies: str = Field(default="unknown", description="unknown (counted as 0) or known")
+    in_domain: bool | None = Field(default=None, description="every hop that sets the barrier lies in the domain")
+    draws: int = Field(default=0, ge=0, description="joint draws behind the intervals")
+    stage_key: str
+
+
+class Failure(Row):
+    """Something that has no result, and why."""
+
+    table: ClassVar[str] = "failures"
+    key: ClassVar[tuple[str, ...]] = ("material_id", "source", "working_ion", "stage", "reason", "stage_key")
+
+    material_id: str
+    source: str
+    working_ion: str
+    structure_hash: str | None = None
+    formula: str | None = None
+    stage: Stage
+    reason: Reason
+    message: str
+    traceback: str | None = None
+    stage_key: str
+
+
+class StageResult(Row):
+    """A stage that is done for one structure: what is recorded under a key is not computed again."""
+
+    table: ClassVar[str] = "stage_results"
+    key: ClassVar[tuple[str, ...]] = ("stage_key",)
+
+    stage_key: str
+    structure_hash: str
+    working_ion: str
+    stage: Stage
+    n_rows: int = Field(ge=0)
+
+
+class Run(Row):
+    """One run of a flow and the manifest that it was started with."""
+
+    table: ClassVar[str] = "runs"
+    key: ClassVar[tuple[str, ...]] = ("run_id",)
+
+    run_id: str
+    name: str
+    source: str
+    working_ion: str
+    settings_json: str
+    settings_digest: str
+    model_digest: str
+    code_version: str
+    started_at: datetime
+    finished_at: datetime | None = None
+    status: str = Field(description="running, completed, failed")
+    n_candidates: int = 0
+    n_computed: int = 0
+    n_reused: int = 0
+    n_failed: int = 0
+
+
+class RunMaterial(Row):
+    """Which material took part in which run, and under which keys its results stand."""
+
+    table: ClassVar[str] = "run_materials"
+    key: ClassVar[tuple[str, ...]] = ("run_id", "structure_hash", "working_ion")
+
+    run_id: str
+    structure_hash: str
+    working_ion: str
+    material_id: str
+    hops_stage_key: str
+    prediction_stage_key: str
+    percolation_stage_key: str
+
+
+class RunFailure(Row):
+    """Which failure took part in which run."""
+
+    table: ClassVar[str] = "run_failures"
+    key: ClassVar[tuple[str, ...]] = ("run_id", "material_id", "source", "working_ion", "stage", "reason")
+
+    run_id: str
+    material_id: str
+    source: str
+    working_ion: str
+    stage: Stage
+    reason: Reason
+
+
+class Model(Row):
+    """A checkpoint that predictions were made with."""
+
+    table: ClassVar[str] = "models"
+    key: ClassVar[tuple[str, ...]] = ("model_digest",)
+
+    model_digest: str
+    name: str
+    arch: str
+    members: int
+    trained_on: str
+    n_training_hops: int
+    descriptor_versions_json: str
+    metrics_json: str
+
+
+ROW_TYPES: dict[str, type[Row]] = {
+    row.table: row
+    for row in (
+        Candidate, Hop, Prediction, Percolation, Failure, StageResult, Run, RunMaterial, RunFailure, Model
+    )
+}  # fmt: skip

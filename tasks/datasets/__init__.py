@@ -1,0 +1,1 @@
+"""Labelled hops: structures, ends and measured or computed barriers."""

@@ -1,0 +1,1 @@
+"""Local, profile, topological and chemical descriptors of a hop."""

@@ -1,0 +1,1 @@
+"""Sites, hop networks, paths and percolation of the working ion."""
