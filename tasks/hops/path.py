@@ -1,0 +1,234 @@
+"""The straight path of a hop and what surrounds it: a finite cluster cut out of the infinite crystal."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.hops.errors import InvalidHopError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pymatgen.core import Structure
+
+    from tasks.hops.sites import Charges
+
+DEFAULT_RADIUS_ANG = 8.0
+"""Reach of the cluster around each path point: beyond the second anion shell of every ion on the path."""
+
+DEFAULT_N_POINTS = 21
+"""Points of a path, ends included: odd, so that one lies in the middle."""
+
+EDGE_TOLERANCE_ANG = 1e-6
+"""Atoms this little beyond the radius still count, so that rounding cannot split a symmetric shell."""
+
+
+@dataclass(frozen=True)
+class HopEnvironment:
+    """Everything that descriptors may look at: a finite cluster around the path, and no lattice.
+
+    Parameters
+    ----------
+    working_ion : str
+        Element symbol of the ion that moves.
+    path_ang : ndarray of shape (P, 3), float64
+        Cartesian positions of the moving ion in Å, evenly spaced from site i to site j.
+    coords_ang : ndarray of shape (M, 3), float64
+        Host atoms within ``radius_ang`` of any path point, in the same frame. Periodic images are included,
+        the two end sites of this hop (one image each) are not, and nothing else is left out.
+    numbers : ndarray of shape (M,), int64
+        Atomic numbers of the host atoms.
+    charges : ndarray of shape (M,), float64
+        Oxidation states of the host atoms, cations positive; NaN where unknown.
+    radius_ang : float
+        Reach of the cluster in Å.
+    composition : dict of str to float
+        Count of each element in the full structure's cell, both end ions present.
+    volume_ang3 : float
+        Volume of that cell in Å³.
+    n_sites : int
+        Sites in that cell.
+    host_working_ion_fraction : float
+        Working ions left in the host over those of the full structure. It is 1 for a hop of an infinite
+        crystal, where two ions out of infinitely many are gone, whichever cell was stored; labelled data
+        whose host was stripped of its other working ions say how many are left.
+    working_ion_charge : float
+        Oxidation state of the moving ion, the mean of its two end sites; NaN where unknown.
+    """
+
+    working_ion: str
+    path_ang: NDArray[np.float64]
+    coords_ang: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+    charges: NDArray[np.float64]
+    radius_ang: float
+    composition: dict[str, float]
+    volume_ang3: float
+    n_sites: int
+    host_working_ion_fraction: float
+    working_ion_charge: float
+
+
+def straight_path(
+    start_ang: NDArray[np.float64], end_ang: NDArray[np.float64], n_points: int
+) -> NDArray[np.float64]:
+    """Return evenly spaced points from start to end, both included.
+
+    Parameters
+    ----------
+    start_ang, end_ang : ndarray of shape (3,)
+        Cartesian ends in Å.
+    n_points : int
+        Points, at least 2.
+
+    Returns
+    -------
+    ndarray of shape (n_points, 3)
+        The points in Å.
+    """
+    share = np.linspace(0.0, 1.0, n_points)[:, None]
+    # The two-term form hits both ends exactly, and reversing the hop reverses the points exactly.
+    return (1.0 - share) * start_ang + share * end_ang
+
+
+def hop_environment(
+    structure: Structure,
+    charges: Charges,
+    i: int,
+    j: int,
+    image: tuple[int, int, int],
+    *,
+    working_ion: str,
+    radius_ang: float = DEFAULT_RADIUS_ANG,
+    n_points: int = DEFAULT_N_POINTS,
+    host_working_ion_fraction: float = 1.0,
+) -> HopEnvironment:
+    """Cut the cluster around the straight path from site i to site j in an image of the cell.
+
+    Parameters
+    ----------
+    structure : Structure
+        The full crystal, both end sites filled, with whole occupancies.
+    charges : Charges
+        Oxidation states of its sites.
+    i, j : int
+        Indices of the end sites over all stored sites.
+    image : tuple of int
+        Cell in which site j lies, in lattice vectors of the stored cell.
+    working_ion : str
+        Element symbol of the ion that moves.
+    radius_ang : float
+        Reach of the cluster around each path point, in Å.
+    n_points : int
+        Points of the path, ends included.
+    host_working_ion_fraction : float
+        See `HopEnvironment`; 1 unless the host was stripped of other working ions.
+
+    Returns
+    -------
+    HopEnvironment
+        The path and its surroundings.
+
+    Raises
+    ------
+    InvalidHopError
+        If an index is out of range, a site holds another element, the two ends coincide, or fewer than two
+        points are asked for.
+    """
+    _check(structure, charges, i, j, image, working_ion, n_points)
+    frac = np.asarray(structure.frac_coords, dtype=np.float64)
+    lattice = np.asarray(structure.lattice.matrix, dtype=np.float64)
+    ends_frac = np.array([frac[i], frac[j] + np.asarray(image)])
+    path = straight_path(ends_frac[0] @ lattice, ends_frac[1] @ lattice, n_points)
+    sites, shifts = _images_in_box(frac, lattice, ends_frac, radius_ang + EDGE_TOLERANCE_ANG)
+    is_end = ((sites == i) & ~shifts.any(axis=1)) | ((sites == j) & (shifts == np.asarray(image)).all(axis=1))
+    sites, shifts = sites[~is_end], shifts[~is_end]
+    coords = (frac[sites] + shifts) @ lattice
+    near = distance_to_points_ang(coords, path) <= radius_ang + EDGE_TOLERANCE_ANG
+    sites = sites[near]
+    site_charges = np.array([np.nan if q is None else q for q in charges.values], dtype=np.float64)
+    return HopEnvironment(
+        working_ion=working_ion,
+        path_ang=path,
+        coords_ang=np.ascontiguousarray(coords[near]),
+        numbers=np.asarray(structure.atomic_numbers, dtype=np.int64)[sites],
+        charges=site_charges[sites],
+        radius_ang=radius_ang,
+        composition={k: float(v) for k, v in structure.composition.get_el_amt_dict().items()},
+        volume_ang3=float(structure.volume),
+        n_sites=len(structure),
+        host_working_ion_fraction=host_working_ion_fraction,
+        working_ion_charge=float((site_charges[i] + site_charges[j]) / 2.0),
+    )
+
+
+def distance_to_points_ang(
+    coords_ang: NDArray[np.float64], path_ang: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return each atom's distance to the nearest point of a straight, evenly spaced path.
+
+    Parameters
+    ----------
+    coords_ang : ndarray of shape (M, 3)
+        Cartesian positions in Å.
+    path_ang : ndarray of shape (P, 3)
+        Evenly spaced points on a straight line, in Å.
+
+    Returns
+    -------
+    ndarray of shape (M,)
+        Distances in Å.
+    """
+    # Along a line the nearest of evenly spaced points is the one nearest to the foot of the perpendicular.
+    along = path_ang[-1] - path_ang[0]
+    share = (coords_ang - path_ang[0]) @ along / (along @ along)
+    index = np.clip(np.rint(share * (len(path_ang) - 1)), 0, len(path_ang) - 1).astype(np.int64)
+    distances: NDArray[np.float64] = np.linalg.norm(coords_ang - path_ang[index], axis=1)
+    return distances
+
+
+def _images_in_box(
+    frac: NDArray[np.float64], lattice: NDArray[np.float64], ends_frac: NDArray[np.float64], reach_ang: float
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return (site, shift) of every atom in the fractional box that encloses the path and the reach."""
+    # A sphere of radius r spans r * |reciprocal vector| on either side in each fractional coordinate.
+    margin = reach_ang * np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    low, high = ends_frac.min(axis=0) - margin, ends_frac.max(axis=0) + margin
+    first = np.ceil(low - frac.max(axis=0)).astype(np.int64)
+    last = np.floor(high - frac.min(axis=0)).astype(np.int64)
+    grid = np.meshgrid(*(np.arange(a, b + 1) for a, b in zip(first, last, strict=True)), indexing="ij")
+    shifts = np.stack(grid, axis=-1).reshape(-1, 3)
+    where = frac[None, :, :] + shifts[:, None, :]
+    cell, site = np.nonzero(((where >= low) & (where <= high)).all(axis=2))
+    return site, shifts[cell]
+
+
+def _check(
+    structure: Structure,
+    charges: Charges,
+    i: int,
+    j: int,
+    image: tuple[int, int, int],
+    working_ion: str,
+    n_points: int,
+) -> None:
+    """Refuse hops that the structure does not have."""
+    n_sites = len(structure)
+    if len(charges.values) != n_sites:
+        raise InvalidHopError(
+            f"{len(charges.values)} charges for {n_sites} sites: give one a site, None if unknown."
+        )
+    for index in (i, j):
+        if not 0 <= index < n_sites:
+            raise InvalidHopError(f"Site {index} does not exist: the structure has sites 0 to {n_sites - 1}.")
+        symbol = structure[index].specie.symbol
+        if symbol != working_ion:
+            raise InvalidHopError(
+                f"Site {index} holds {symbol}, not {working_ion}: give a {working_ion} site."
+            )
+    if i == j and not any(image):
+        raise InvalidHopError(f"Site {i} to itself in the same cell is no hop: give another image.")
+    if n_points < 2:  # noqa: PLR2004
+        raise InvalidHopError(f"A path of {n_points} points was asked for: it needs at least its 2 ends.")
