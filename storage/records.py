@@ -56,7 +56,8 @@ class Candidate(Row):
     """A material that may be screened: one cleaned structure, and where it came from."""
 
     table: ClassVar[str] = "candidates"
-    key: ClassVar[tuple[str, ...]] = ("structure_hash", "working_ion")
+    # Two files may hold one structure, and one file may change: each pair of name and content is a row.
+    key: ClassVar[tuple[str, ...]] = ("source", "material_id", "structure_hash", "working_ion")
 
     structure_hash: str = Field(description="digest of the cleaned structure, in its stored site order")
     material_id: str = Field(description="identifier within its source")
@@ -78,6 +79,7 @@ class Candidate(Row):
     e_above_hull_ev: float | None = Field(default=None, description="energy above hull, eV/atom")
     average_voltage_v: float | None = None
     capacity_mah_g: float | None = Field(default=None, description="gravimetric capacity, all working ions")
+    stage_key: str = Field(description="digest of the source item and of the cleaning that made this row")
 
 
 class Hop(Row):
