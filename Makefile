@@ -1,0 +1,59 @@
+# lihop: `make demo` and `make test` need nothing prepared; each builds .venv when it is missing or stale.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+# pytest's own threads are enough; more only fight over the cores.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: help install demo test test-all lint format bench constraints clean
+
+help:
+	@echo "make demo       screen the reference cathodes, print the ranking, say what to do next"
+	@echo "make test       the tests, in minutes"
+	@echo "make test-all   all tests, the slow ones too"
+	@echo "make lint       ruff, mypy, import-linter, numpydoc"
+	@echo "make bench      speed, as ratios beside a peer or a limit"
+
+$(STAMP): constraints.txt pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
+	touch $(STAMP)
+
+install: $(STAMP)
+
+demo: $(STAMP)
+	$(BIN)/lihop screen --source reference
+	$(BIN)/lihop rank --limit 25
+	$(BIN)/lihop next
+
+test: $(STAMP)
+	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+
+test-all: $(STAMP)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m tests.lint_docstrings
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/lihop bench
+
+constraints: $(STAMP)
+	{ grep '^#' constraints.txt; $(BIN)/python -m pip freeze --exclude-editable | sed 's/^\(torch==[0-9.]*\)+cpu/\1/'; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info
