@@ -176,6 +176,34 @@ class Percolation(Row):
     stage_key: str
 
 
+class Refinement(Row):
+    """A barrier of one hop from a relaxed path (NEB), with its convergence."""
+
+    table: ClassVar[str] = "refinements"
+    key: ClassVar[tuple[str, ...]] = (
+        "structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "method", "stage_key"
+    )  # fmt: skip
+
+    structure_hash: str
+    working_ion: str
+    i: int
+    j: int
+    ox: int
+    oy: int
+    oz: int
+    edge_id: str
+    method: str = Field(description="chgnet-neb, vasp-neb, ...")
+    model_digest: str | None = Field(default=None, description="digest of the potential; DFT has none")
+    barrier_ev: float = Field(ge=0, description="E(saddle) - min(E_i, E_j)")
+    barrier_forward_ev: float | None = Field(default=None, description="E(saddle) - E_i")
+    barrier_reverse_ev: float | None = Field(default=None, description="E(saddle) - E_j")
+    converged: bool = Field(description="the path met its force criterion")
+    residual_force_ev_ang: float | None = Field(default=None, ge=0, description="largest force left on the path")
+    n_images: int | None = Field(default=None, ge=1)
+    n_steps: int | None = Field(default=None, ge=0)
+    stage_key: str
+
+
 class Failure(Row):
     """Something that has no result, and why."""
 
@@ -249,7 +277,9 @@ class RunFailure(Row):
     """Which failure took part in which run."""
 
     table: ClassVar[str] = "run_failures"
-    key: ClassVar[tuple[str, ...]] = ("run_id", "material_id", "source", "working_ion", "stage", "reason")
+    key: ClassVar[tuple[str, ...]] = (
+        "run_id", "material_id", "source", "working_ion", "stage", "reason", "stage_key"
+    )  # fmt: skip
 
     run_id: str
     material_id: str
@@ -257,6 +287,7 @@ class RunFailure(Row):
     working_ion: str
     stage: Stage
     reason: Reason
+    stage_key: str = Field(description="stage_key of the row in failures")
 
 
 class Model(Row):
@@ -275,9 +306,27 @@ class Model(Row):
     metrics_json: str
 
 
+class DescriptorKey(Row):
+    """The hop that one row of a descriptor shard describes. It has no table: descriptors stay in shards."""
+
+    table: ClassVar[str] = "descriptors"
+    key: ClassVar[tuple[str, ...]] = ("structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "stage_key")
+
+    structure_hash: str
+    working_ion: str
+    i: int
+    j: int
+    ox: int
+    oy: int
+    oz: int
+    edge_id: str
+    stage_key: str
+
+
 ROW_TYPES: dict[str, type[Row]] = {
     row.table: row
     for row in (
-        Candidate, Hop, Prediction, Percolation, Failure, StageResult, Run, RunMaterial, RunFailure, Model
+        Run, Candidate, Hop, Prediction, Percolation, Refinement, Failure, Model,
+        StageResult, RunMaterial, RunFailure,
     )
 }  # fmt: skip
