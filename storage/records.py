@@ -229,9 +229,10 @@ class StageResult(Row):
     key: ClassVar[tuple[str, ...]] = ("stage_key",)
 
     stage_key: str
-    structure_hash: str
+    structure_hash: str | None = Field(default=None, description="null for a source item, before it is read")
     working_ion: str
     stage: Stage
+    shard: str | None = Field(default=None, description="file name of the descriptor shard, where there is one")
     n_rows: int = Field(ge=0)
 
 

@@ -313,17 +313,19 @@ COMMENT ON COLUMN models.metrics_json IS 'figures measured on held-out hops, as 
 
 CREATE TABLE stage_results (
     stage_key VARCHAR NOT NULL,
-    structure_hash VARCHAR NOT NULL,
+    structure_hash VARCHAR,
     working_ion VARCHAR NOT NULL,
     stage VARCHAR NOT NULL CHECK (length(stage) > 0),
+    shard VARCHAR,
     n_rows INTEGER NOT NULL CHECK (n_rows >= 0),
     PRIMARY KEY (stage_key)
 );
 COMMENT ON TABLE stage_results IS 'A stage that is done for one structure: what is recorded under a key is not computed again.';
 COMMENT ON COLUMN stage_results.stage_key IS 'digest of everything that the stage''s rows were computed from';
-COMMENT ON COLUMN stage_results.structure_hash IS 'digest of the cleaned structure';
+COMMENT ON COLUMN stage_results.structure_hash IS 'digest of the cleaned structure; null for a source item, before it is read';
 COMMENT ON COLUMN stage_results.working_ion IS 'element symbol of the ion that moves';
 COMMENT ON COLUMN stage_results.stage IS 'candidates, hops, descriptors, prediction or percolation';
+COMMENT ON COLUMN stage_results.shard IS 'file name of the descriptor shard, where there is one';
 COMMENT ON COLUMN stage_results.n_rows IS 'rows that the stage recorded under the key';
 
 CREATE TABLE run_materials (
