@@ -1,0 +1,234 @@
+"""Makes a candidate of a raw structure: refuses what cannot be screened, reduces, orders, digests."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import spglib
+from pymatgen.analysis.structure_matcher import StructureMatcher
+from pymatgen.core import Element, Lattice, Structure
+
+from storage.records import Candidate, Reason
+from tasks.candidates.source import RejectedError
+from tasks.hops.sites import assign_charges
+
+if TYPE_CHECKING:
+    from tasks.candidates.source import RawMaterial
+
+STAGE_VERSION = 1
+
+ANIONS = frozenset({"N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I"})
+"""Elements that can coordinate a working ion as its anion."""
+
+OVERLAP_ANG = 0.7
+"""Two atoms nearer than this are an error in the structure: the shortest bond there is, H-H, has 0.74 Å."""
+
+SYMPREC_ANG = 0.01
+DIGITS = 6
+"""Decimals of the stored lattice (Å) and fractional coordinates; what is digested is what is stored."""
+
+FARADAY_MAH_MOL = 96485.33212 / 3.6
+"""Faraday constant (CODATA 2018) in mAh/mol."""
+
+
+@dataclass(frozen=True)
+class CleaningSettings:
+    """What is asked of a structure before it is screened.
+
+    Parameters
+    ----------
+    working_ion : str
+        Element symbol of the ion that moves.
+    max_sites : int
+        Largest primitive cell that is screened.
+    """
+
+    working_ion: str = "Li"
+    max_sites: int = 300
+
+    def digest(self) -> str:
+        """Return a digest of the settings and of this stage's version."""
+        text = json.dumps([STAGE_VERSION, self.working_ion, self.max_sites, DIGITS, SYMPREC_ANG])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candidate:
+    """Return the candidate made of a raw structure.
+
+    Parameters
+    ----------
+    raw : RawMaterial
+        A structure as its source gives it.
+    settings : CleaningSettings
+        What is asked of it.
+    stage_key : str
+        Digest of the source item and the settings, kept in the row.
+
+    Raises
+    ------
+    RejectedError
+        With the reason, when the structure cannot be screened.
+    """
+    formula = raw.structure.composition.reduced_formula
+    refuse(raw, settings.working_ion)
+    structure = ordered_primitive_cell(raw.structure, settings.working_ion)
+    if len(structure) > settings.max_sites:
+        raise RejectedError(
+            Reason.TOO_MANY_SITES,
+            f"{raw.material_id}: the primitive cell has {len(structure)} sites, "
+            f"allowed are {settings.max_sites}; raise --max-sites",
+            formula,
+        )
+    number, symbol = space_group(structure)
+    n_ions = sum(site.specie.symbol == settings.working_ion for site in structure)
+    digest = structure_hash(structure)
+    return Candidate(
+        structure_hash=digest,
+        material_id=raw.material_id,
+        material_key=digest,
+        source=raw.source,
+        source_ref=raw.source_ref,
+        formula=formula,
+        name=raw.name,
+        working_ion=settings.working_ion,
+        n_sites=len(structure),
+        n_working_ions=n_ions,
+        volume_ang3=float(structure.volume),
+        space_group_number=number,
+        space_group_symbol=symbol,
+        structure_json=json.dumps(structure.as_dict(verbosity=0), separators=(",", ":"), sort_keys=True),
+        oxidation_method=assign_charges(structure).method,
+        e_above_hull_ev=raw.e_above_hull_ev,
+        average_voltage_v=raw.average_voltage_v,
+        capacity_mah_g=n_ions * FARADAY_MAH_MOL / float(structure.composition.weight),
+        stage_key=stage_key,
+    )
+
+
+def refuse(raw: RawMaterial, working_ion: str) -> None:
+    """Raise for a structure that cannot be screened, whatever its size.
+
+    Raises
+    ------
+    RejectedError
+        ``no_working_ion``, ``partial_occupancy``, ``single_site``, ``no_anions`` or ``overlapping_atoms``.
+    """
+    structure, name = raw.structure, raw.material_id
+    formula = structure.composition.reduced_formula
+    elements = {element.symbol for element in structure.composition.elements}
+    if working_ion not in elements:
+        raise RejectedError(
+            Reason.NO_WORKING_ION,
+            f"{name} holds {', '.join(sorted(elements))} and no {working_ion}; choose another --working-ion, "
+            "or give the discharged structure",
+            formula,
+        )
+    if not structure.is_ordered:
+        label = next(site.species_string for site in structure if not site.is_ordered)
+        raise RejectedError(
+            Reason.PARTIAL_OCCUPANCY,
+            f"{name} has partly occupied sites (the first: {label}); give an ordered structure",
+            formula,
+        )
+    if len(structure) == 1:
+        raise RejectedError(
+            Reason.SINGLE_SITE, f"{name} has one site; a cathode has the working ion and its host", formula
+        )
+    if not elements & ANIONS:
+        raise RejectedError(
+            Reason.NO_ANIONS,
+            f"{name} holds {', '.join(sorted(elements))} and no anion; "
+            f"allowed are {', '.join(sorted(ANIONS))}",
+            formula,
+        )
+    distances = structure.distance_matrix + 10.0 * np.eye(len(structure))
+    shortest = float(distances.min())
+    if shortest < OVERLAP_ANG:
+        first, second = np.unravel_index(int(distances.argmin()), distances.shape)
+        raise RejectedError(
+            Reason.OVERLAPPING_ATOMS,
+            f"{name}: {structure[int(first)].species_string} (site {first}) and "
+            f"{structure[int(second)].species_string} (site {second}) are {shortest:.2f} Å apart, "
+            f"allowed are {OVERLAP_ANG} Å; repair the structure",
+            formula,
+        )
+
+
+def ordered_primitive_cell(structure: Structure, working_ion: str) -> Structure:
+    """Return the primitive cell without charges or site properties, working ions first, then by element.
+
+    The cell is spglib's primitive one for a tolerance of 0.01 Å, not idealised; where spglib finds no
+    symmetry the cell stays as it is. Lattice and coordinates are rounded to six decimals.
+    """
+    numbers = [site.specie.Z for site in structure]
+    cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+    with warnings.catch_warnings():
+        # spglib says on every call how its errors will be reported one day.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        reduced = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=SYMPREC_ANG)
+    lattice, positions, numbers = cell if reduced is None else reduced
+    lattice = Lattice(np.round(lattice, DIGITS) + 0.0)
+    wrapped = np.round(np.asarray(positions) % 1.0, DIGITS) % 1.0 + 0.0
+    rows = sorted(
+        zip((_symbol(int(z)) for z in numbers), map(tuple, wrapped), strict=True),
+        key=lambda row: (row[0] != working_ion, row[0], row[1]),
+    )
+    return Structure(lattice, [symbol for symbol, _ in rows], [position for _, position in rows])
+
+
+def _symbol(number: int) -> str:
+    return str(Element.from_Z(number).symbol)
+
+
+def space_group(structure: Structure) -> tuple[int | None, str | None]:
+    """Return the number and the Hermann-Mauguin symbol that spglib finds; None twice where it finds none."""
+    cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        dataset = spglib.get_symmetry_dataset(cell, symprec=SYMPREC_ANG)
+    return (None, None) if dataset is None else (int(dataset.number), str(dataset.international))
+
+
+def structure_hash(structure: Structure) -> str:
+    """Return a digest of a structure as stored, in its stored site order. It claims no equivalence."""
+    content = [
+        [[f"{value + 0.0:.{DIGITS}f}" for value in vector] for vector in structure.lattice.matrix],
+        [
+            [site.specie.symbol, *(f"{value + 0.0:.{DIGITS}f}" for value in site.frac_coords)]
+            for site in structure
+        ],
+    ]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
+
+
+def merge_duplicates(candidates: list[Candidate]) -> dict[str, str]:
+    """Return for each structure hash the hash of the material that stands for it, the first in order.
+
+    Structures of the same composition are compared by pymatgen's StructureMatcher with its defaults.
+    """
+    matcher = StructureMatcher()
+    keys: dict[str, str] = {}
+    kept: dict[tuple[str, str], list[tuple[str, Structure]]] = {}
+    for candidate in candidates:
+        if candidate.structure_hash in keys:
+            continue
+        keys[candidate.structure_hash] = candidate.structure_hash
+        structure = load_structure(candidate)
+        group = kept.setdefault((candidate.formula, candidate.working_ion), [])
+        for digest, other in group:
+            if matcher.fit(structure, other):
+                keys[candidate.structure_hash] = digest
+                break
+        else:
+            group.append((candidate.structure_hash, structure))
+    return keys
+
+
+def load_structure(candidate: Candidate) -> Structure:
+    """Return the stored structure of a candidate."""
+    return Structure.from_dict(json.loads(candidate.structure_json))

@@ -1,0 +1,95 @@
+"""What every source of candidates offers: a cheap list of items, and a way to read one of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pymatgen.core import Structure
+
+    from storage.records import Reason
+
+
+class SourceError(ValueError):
+    """A source as a whole cannot be used: a folder that is not there, or holds nothing readable."""
+
+
+class RejectedError(ValueError):
+    """One item or structure cannot be screened.
+
+    Parameters
+    ----------
+    reason : Reason
+        The reason as SQL users group by it.
+    message : str
+        What was given, what is allowed and what to do.
+    formula : str, optional
+        Reduced formula, where it is known.
+    """
+
+    def __init__(self, reason: Reason, message: str, formula: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.formula = formula
+
+
+@dataclass(frozen=True)
+class SourceItem:
+    """One thing that a source can read, small enough to travel to a worker.
+
+    Parameters
+    ----------
+    source : str
+        Name of the source.
+    item_id : str
+        Identifier within the source; a material read from the item carries it, or starts with it.
+    location : str
+        What the source needs to find the item again (a path, an id).
+    digest : str
+        SHA-256 of the item's content: equal content need not be read twice.
+    """
+
+    source: str
+    item_id: str
+    location: str
+    digest: str
+
+
+@dataclass(frozen=True)
+class RawMaterial:
+    """A structure as its source gives it, before cleaning, with what the source knows of it."""
+
+    material_id: str
+    structure: Structure
+    source: str
+    source_ref: str | None = None
+    name: str | None = None
+    e_above_hull_ev: float | None = None
+    average_voltage_v: float | None = None
+
+
+class Source(Protocol):
+    """Where candidates come from. Must be picklable: workers read the items."""
+
+    name: str
+
+    def items(self) -> Sequence[SourceItem]:
+        """Return what there is to read, without reading structures.
+
+        Raises
+        ------
+        SourceError
+            When the source holds nothing that can be read.
+        """
+
+    def read(self, item: SourceItem) -> list[RawMaterial]:
+        """Return the structures of one item.
+
+        Raises
+        ------
+        RejectedError
+            When the item cannot be read.
+        """
