@@ -76,6 +76,7 @@ class Candidate(Row):
     oxidation_method: str | None = Field(
         default=None, description="how charges were assigned: bond_valence, composition; null when neither works"
     )
+    oxidation_states: list[float] | None = Field(default=None, description="charge of each site in e, in stored order")
     e_above_hull_ev: float | None = Field(default=None, description="energy above hull, eV/atom")
     average_voltage_v: float | None = None
     capacity_mah_g: float | None = Field(default=None, description="gravimetric capacity, all working ions")

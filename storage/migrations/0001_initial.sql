@@ -52,6 +52,7 @@ CREATE TABLE candidates (
     space_group_symbol VARCHAR,
     structure_json VARCHAR NOT NULL,
     oxidation_method VARCHAR,
+    oxidation_states DOUBLE[],
     e_above_hull_ev DOUBLE,
     average_voltage_v DOUBLE,
     capacity_mah_g DOUBLE CHECK (capacity_mah_g >= 0),
@@ -73,6 +74,7 @@ COMMENT ON COLUMN candidates.space_group_number IS 'space group number that was 
 COMMENT ON COLUMN candidates.space_group_symbol IS 'Hermann-Mauguin symbol of that space group';
 COMMENT ON COLUMN candidates.structure_json IS 'the cleaned structure as pymatgen JSON';
 COMMENT ON COLUMN candidates.oxidation_method IS 'how charges were assigned: bond_valence, composition; null when neither works';
+COMMENT ON COLUMN candidates.oxidation_states IS 'charge of each site in e, in stored order; null when unknown';
 COMMENT ON COLUMN candidates.e_above_hull_ev IS 'energy above the convex hull, eV an atom; null means unknown';
 COMMENT ON COLUMN candidates.average_voltage_v IS 'average voltage against the working metal, V; null means unknown';
 COMMENT ON COLUMN candidates.capacity_mah_g IS 'gravimetric capacity with all working ions taken out, mAh/g';

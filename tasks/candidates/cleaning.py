@@ -15,7 +15,7 @@ from pymatgen.core import Element, Lattice, Structure
 
 from storage.records import Candidate, Reason
 from tasks.candidates.source import RejectedError
-from tasks.hops.sites import assign_charges
+from tasks.hops.sites import Charges, assign_charges
 
 if TYPE_CHECKING:
     from tasks.candidates.source import RawMaterial
@@ -87,6 +87,8 @@ def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candi
     number, symbol = space_group(structure)
     n_ions = sum(site.specie.symbol == settings.working_ion for site in structure)
     digest = structure_hash(structure)
+    charges = assign_charges(structure)
+    known = [charge for charge in charges.values if charge is not None]
     return Candidate(
         structure_hash=digest,
         material_id=raw.material_id,
@@ -102,7 +104,8 @@ def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candi
         space_group_number=number,
         space_group_symbol=symbol,
         structure_json=json.dumps(structure.as_dict(verbosity=0), separators=(",", ":"), sort_keys=True),
-        oxidation_method=assign_charges(structure).method,
+        oxidation_method=charges.method,
+        oxidation_states=known if len(known) == len(structure) else None,
         e_above_hull_ev=raw.e_above_hull_ev,
         average_voltage_v=raw.average_voltage_v,
         capacity_mah_g=n_ions * FARADAY_MAH_MOL / float(structure.composition.weight),
@@ -227,6 +230,16 @@ def merge_duplicates(candidates: list[Candidate]) -> dict[str, str]:
         else:
             group.append((candidate.structure_hash, structure))
     return keys
+
+
+def load_charges(candidate: Candidate) -> Charges:
+    """Return the stored oxidation states of a candidate, site by site."""
+    if candidate.oxidation_states is None:
+        return Charges(values=(None,) * candidate.n_sites, method=None)
+    return Charges(
+        values=tuple(candidate.oxidation_states),
+        method="bond_valence" if candidate.oxidation_method == "bond_valence" else "composition",
+    )
 
 
 def load_structure(candidate: Candidate) -> Structure:
