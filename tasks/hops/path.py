@@ -142,7 +142,7 @@ def hop_environment(
     lattice = np.asarray(structure.lattice.matrix, dtype=np.float64)
     ends_frac = np.array([frac[i], frac[j] + np.asarray(image)])
     path = straight_path(ends_frac[0] @ lattice, ends_frac[1] @ lattice, n_points)
-    sites, shifts = _images_in_box(frac, lattice, ends_frac, radius_ang + EDGE_TOLERANCE_ANG)
+    sites, shifts = images_in_box(frac, lattice, ends_frac, radius_ang + EDGE_TOLERANCE_ANG)
     is_end = ((sites == i) & ~shifts.any(axis=1)) | ((sites == j) & (shifts == np.asarray(image)).all(axis=1))
     sites, shifts = sites[~is_end], shifts[~is_end]
     coords = (frac[sites] + shifts) @ lattice
@@ -189,10 +189,27 @@ def distance_to_points_ang(
     return distances
 
 
-def _images_in_box(
+def images_in_box(
     frac: NDArray[np.float64], lattice: NDArray[np.float64], ends_frac: NDArray[np.float64], reach_ang: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return (site, shift) of every atom in the fractional box that encloses the path and the reach."""
+    """Return every atom in the box, in fractional coordinates, that encloses a path and a reach around it.
+
+    Parameters
+    ----------
+    frac : ndarray of shape (N, 3)
+        Fractional coordinates of the sites.
+    lattice : ndarray of shape (3, 3)
+        Lattice vectors as rows, in Å.
+    ends_frac : ndarray of shape (2, 3)
+        Fractional ends of the path.
+    reach_ang : float
+        Distance from the path that the box must hold, in Å.
+
+    Returns
+    -------
+    tuple of ndarray
+        Sites of shape (M,) and the lattice shifts of shape (M, 3) that they come with.
+    """
     # A sphere of radius r spans r * |reciprocal vector| on either side in each fractional coordinate.
     margin = reach_ang * np.linalg.norm(np.linalg.inv(lattice), axis=0)
     low, high = ends_frac.min(axis=0) - margin, ends_frac.max(axis=0) + margin

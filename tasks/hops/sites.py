@@ -107,7 +107,7 @@ def assign_charges(structure: StructureType) -> Charges:
 def _by_bond_valence(structure: StructureType) -> tuple[float, ...] | None:
     """Return the most likely neutral assignment on the primitive cell, copied to every stored site."""
     # Loaded late: the module reads its parameter files when imported.
-    from pymatgen.analysis.bond_valence import BVAnalyzer  # noqa: PLC0415
+    from pymatgen.analysis.bond_valence import BVAnalyzer
 
     cell = primitive_cell(structure, DEFAULT_SYMPREC_ANG)
     if len(cell.sites) > MAX_BOND_VALENCE_SITES:

@@ -20,10 +20,13 @@ DEFAULT_SYMPREC_ANG = 0.01
 MATCH_SLACK = 4.0
 """Multiples of symprec within which an operation's image of a site must meet a site."""
 
+WHOLE_NUMBER_TOLERANCE = 0.1
+"""How far from whole numbers the relation of two lattices may be before it counts as none."""
+
 
 @dataclass(frozen=True)
 class SiteOperations:
-    """Space-group operations acting on sites and images of the stored cell.
+    """Space-group operations acting on sites and images of a cell.
 
     An operation k takes site s in image R to site ``permutation[k, s]`` in image
     ``rotations[k] @ R + shift[k, s]``: integers throughout.
@@ -60,12 +63,18 @@ class PrimitiveCell:
         Their fractional coordinates in the primitive lattice.
     index_of_site : ndarray of shape (N,)
         Primitive site of each stored site.
+    offset_of_site : ndarray of shape (N, 3), int64
+        Primitive lattice vector from that primitive site to the stored site.
+    stored_lattice : ndarray of shape (3, 3), int64
+        Stored lattice vectors as rows, in primitive ones.
     """
 
     lattice: NDArray[np.float64]
     sites: NDArray[np.int64]
     frac: NDArray[np.float64]
     index_of_site: NDArray[np.int64]
+    offset_of_site: NDArray[np.int64]
+    stored_lattice: NDArray[np.int64]
 
 
 def spglib_cell(
@@ -105,11 +114,18 @@ def symmetry_dataset(structure: Structure, symprec: float) -> spglib.SpglibDatas
     spglib.SpglibDataset or None
         The data set.
     """
+    return _dataset(spglib_cell(structure), symprec)
+
+
+def _dataset(
+    cell: tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.int64]], symprec: float
+) -> spglib.SpglibDataset | None:
+    """Return spglib's data set of a cell, or None where it finds none."""
     try:
         with warnings.catch_warnings():
             # spglib announces coming changes of its error handling on every call.
             warnings.simplefilter("ignore")
-            return spglib.get_symmetry_dataset(spglib_cell(structure), symprec=symprec)
+            return spglib.get_symmetry_dataset(cell, symprec=symprec)
     except Exception:  # noqa: BLE001 - spglib's error classes differ between versions; none means P1
         return None
 
@@ -131,30 +147,50 @@ def primitive_cell(structure: Structure, symprec: float = DEFAULT_SYMPREC_ANG) -
     """
     lattice, frac, _ = spglib_cell(structure)
     dataset = symmetry_dataset(structure, symprec)
+    everyone = np.arange(len(structure), dtype=np.int64)
+    stored = PrimitiveCell(
+        lattice=lattice,
+        sites=everyone,
+        frac=frac,
+        index_of_site=everyone,
+        offset_of_site=np.zeros((len(structure), 3), dtype=np.int64),
+        stored_lattice=np.eye(3, dtype=np.int64),
+    )
     if dataset is None:
-        everyone = np.arange(len(structure), dtype=np.int64)
-        return PrimitiveCell(lattice, everyone, frac, everyone)
+        return stored
     _, sites, index = np.unique(dataset.mapping_to_primitive, return_index=True, return_inverse=True)
     primitive = np.asarray(dataset.primitive_lattice, dtype=np.float64)
+    inverse = np.linalg.inv(primitive)
+    in_primitive = (frac @ lattice) @ inverse
+    multiples = lattice @ inverse
+    offset = in_primitive - in_primitive[sites][index]
+    # Both are whole numbers but for noise within symprec; if not, spglib's cell is not one of this crystal.
+    worst = max(np.abs(multiples - np.rint(multiples)).max(), np.abs(offset - np.rint(offset)).max())
+    if worst > WHOLE_NUMBER_TOLERANCE or len(sites) * round(abs(np.linalg.det(multiples))) != len(structure):
+        return stored
     return PrimitiveCell(
         lattice=primitive,
         sites=sites.astype(np.int64),
-        frac=(frac[sites] @ lattice) @ np.linalg.inv(primitive),
+        frac=in_primitive[sites],
         index_of_site=index.astype(np.int64),
+        offset_of_site=np.rint(offset).astype(np.int64),
+        stored_lattice=np.rint(multiples).astype(np.int64),
     )
 
 
 def site_operations(
-    structure: Structure, sites: tuple[int, ...], symprec: float = DEFAULT_SYMPREC_ANG
+    cell: PrimitiveCell, numbers: NDArray[np.int64], sites: NDArray[np.int64], symprec: float
 ) -> SiteOperations:
-    """Return the space group as permutations and lattice shifts of the given sites.
+    """Return the space group of a primitive cell as permutations and lattice shifts of some of its sites.
 
     Parameters
     ----------
-    structure : Structure
-        An ordered crystal.
-    sites : tuple of int
-        Sites to act on; indices in the result count within these.
+    cell : PrimitiveCell
+        The cell.
+    numbers : ndarray of shape (n,)
+        Atomic numbers of its sites.
+    sites : ndarray of shape (m,)
+        Sites to act on, as indices of the cell; indices in the result count within these.
     symprec : float
         Distance tolerance in Å.
 
@@ -164,12 +200,11 @@ def site_operations(
         The operations, the identity among them. Only the identity, with ``found`` false, when spglib fails or
         an operation does not map the sites one to one.
     """
-    lattice, frac, _ = spglib_cell(structure)
-    dataset = symmetry_dataset(structure, symprec)
+    dataset = _dataset((cell.lattice, cell.frac, numbers), symprec)
     if dataset is not None:
         operations = _match(
-            lattice,
-            frac[list(sites)],
+            cell.lattice,
+            cell.frac[sites],
             np.asarray(dataset.rotations, dtype=np.int64),
             np.asarray(dataset.translations, dtype=np.float64),
             MATCH_SLACK * symprec,
