@@ -71,12 +71,12 @@ class PeriodicGraph:
         Returns
         -------
         tuple of tuple of int
-            As many vectors as `dimension`. Of several such components the one with the smallest basis in
-            order of coordinates counts.
+            As many vectors as `dimension`. Of several such components the one with the shortest basis counts, and of
+            equally short ones that which lies nearest to the first axes.
         """
         lattices = [[row for row in rows if row is not None] for rows in self._rows.values()]
         best = [short_basis(rows) for rows in lattices if len(rows) == self.dimension]
-        return min(best) if best else ()
+        return min(best, key=_plainness) if best else ()
 
     def _find(self, site: int) -> tuple[int, Vector]:
         """Return the root of a site and the site's offset from it, shortening the way there."""
@@ -165,6 +165,11 @@ def short_basis(rows: Iterable[Vector]) -> tuple[Vector, ...]:
                     basis[a], shrunk = candidate, True
     signed = [row if row > (0, 0, 0) else _subtract((0, 0, 0), row, 1) for row in basis]
     return tuple(sorted(signed, key=lambda row: (_dot(row, row), tuple(-x for x in row))))
+
+
+def _plainness(basis: tuple[Vector, ...]) -> tuple[int, tuple[int, ...]]:
+    """Return what bases are compared by: total squared length, then leaning towards the first axes."""
+    return sum(_dot(row, row) for row in basis), tuple(-x for row in basis for x in row)
 
 
 def _dot(a: Vector, b: Vector) -> int:
