@@ -74,9 +74,12 @@ class Candidate(Row):
     space_group_symbol: str | None = None
     structure_json: str = Field(description="the cleaned structure as pymatgen JSON")
     oxidation_method: str | None = Field(
-        default=None, description="how charges were assigned: bond_valence, composition; null when neither works"
+        default=None,
+        description="how charges were assigned: bond_valence, composition; null when neither works",
     )
-    oxidation_states: list[float] | None = Field(default=None, description="charge of each site in e, in stored order")
+    oxidation_states: list[float] | None = Field(
+        default=None, description="charge of each site in e, in stored order"
+    )
     e_above_hull_ev: float | None = Field(default=None, description="energy above hull, eV/atom")
     average_voltage_v: float | None = None
     capacity_mah_g: float | None = Field(default=None, description="gravimetric capacity, all working ions")
@@ -87,7 +90,16 @@ class Hop(Row):
     """A symmetry-distinct vacancy hop i -> j + image; it and its reverse are one hop."""
 
     table: ClassVar[str] = "hops"
-    key: ClassVar[tuple[str, ...]] = ("structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "stage_key")
+    key: ClassVar[tuple[str, ...]] = (
+        "structure_hash",
+        "working_ion",
+        "i",
+        "j",
+        "ox",
+        "oy",
+        "oz",
+        "stage_key",
+    )
 
     structure_hash: str
     working_ion: str
@@ -115,7 +127,16 @@ class Prediction(Row):
     """A predicted migration barrier of one hop by one model."""
 
     table: ClassVar[str] = "predictions"
-    key: ClassVar[tuple[str, ...]] = ("structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "stage_key")
+    key: ClassVar[tuple[str, ...]] = (
+        "structure_hash",
+        "working_ion",
+        "i",
+        "j",
+        "ox",
+        "oy",
+        "oz",
+        "stage_key",
+    )
 
     structure_hash: str
     working_ion: str
@@ -133,7 +154,9 @@ class Prediction(Row):
     lower_ev: float = Field(ge=0, description="lower end of the calibrated 90% interval")
     upper_ev: float = Field(description="upper end of the calibrated 90% interval")
     in_domain: bool = Field(description="descriptors lie inside the training domain")
-    domain_distance: float = Field(ge=0, description="distance to the training set over its threshold; 1 is the edge")
+    domain_distance: float = Field(
+        ge=0, description="distance to the training set over its threshold; 1 is the edge"
+    )
     stage_key: str
 
 
@@ -169,10 +192,13 @@ class Percolation(Row):
     directions_2d: list[list[int]] | None = None
     directions_3d: list[list[int]] | None = None
     direction_conventional: str | None = Field(
-        default=None, description="the percolating direction or plane at percolation_dim in the conventional cell"
+        default=None,
+        description="the percolating direction or plane at percolation_dim in the conventional cell",
     )
     site_energies: str = Field(default="unknown", description="unknown (counted as 0) or known")
-    in_domain: bool | None = Field(default=None, description="every hop that sets the barrier lies in the domain")
+    in_domain: bool | None = Field(
+        default=None, description="every hop that sets the barrier lies in the domain"
+    )
     draws: int = Field(default=0, ge=0, description="joint draws behind the intervals")
     stage_key: str
 
@@ -199,7 +225,9 @@ class Refinement(Row):
     barrier_forward_ev: float | None = Field(default=None, description="E(saddle) - E_i")
     barrier_reverse_ev: float | None = Field(default=None, description="E(saddle) - E_j")
     converged: bool = Field(description="the path met its force criterion")
-    residual_force_ev_ang: float | None = Field(default=None, ge=0, description="largest force left on the path")
+    residual_force_ev_ang: float | None = Field(
+        default=None, ge=0, description="largest force left on the path"
+    )
     n_images: int | None = Field(default=None, ge=1)
     n_steps: int | None = Field(default=None, ge=0)
     stage_key: str
@@ -233,7 +261,9 @@ class StageResult(Row):
     structure_hash: str | None = Field(default=None, description="null for a source item, before it is read")
     working_ion: str
     stage: Stage
-    shard: str | None = Field(default=None, description="file name of the descriptor shard, where there is one")
+    shard: str | None = Field(
+        default=None, description="file name of the descriptor shard, where there is one"
+    )
     n_rows: int = Field(ge=0)
 
 
@@ -312,7 +342,16 @@ class DescriptorKey(Row):
     """The hop that one row of a descriptor shard describes. It has no table: descriptors stay in shards."""
 
     table: ClassVar[str] = "descriptors"
-    key: ClassVar[tuple[str, ...]] = ("structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "stage_key")
+    key: ClassVar[tuple[str, ...]] = (
+        "structure_hash",
+        "working_ion",
+        "i",
+        "j",
+        "ox",
+        "oy",
+        "oz",
+        "stage_key",
+    )
 
     structure_hash: str
     working_ion: str

@@ -56,7 +56,8 @@ CREATE TABLE candidates (
     e_above_hull_ev DOUBLE,
     average_voltage_v DOUBLE,
     capacity_mah_g DOUBLE CHECK (capacity_mah_g >= 0),
-    PRIMARY KEY (structure_hash, working_ion)
+    stage_key VARCHAR NOT NULL,
+    PRIMARY KEY (source, material_id, structure_hash, working_ion)
 );
 COMMENT ON TABLE candidates IS 'A material that may be screened: one cleaned structure, and where it came from.';
 COMMENT ON COLUMN candidates.structure_hash IS 'digest of the cleaned structure, in its stored site order';
@@ -78,6 +79,7 @@ COMMENT ON COLUMN candidates.oxidation_states IS 'charge of each site in e, in s
 COMMENT ON COLUMN candidates.e_above_hull_ev IS 'energy above the convex hull, eV an atom; null means unknown';
 COMMENT ON COLUMN candidates.average_voltage_v IS 'average voltage against the working metal, V; null means unknown';
 COMMENT ON COLUMN candidates.capacity_mah_g IS 'gravimetric capacity with all working ions taken out, mAh/g';
+COMMENT ON COLUMN candidates.stage_key IS 'digest of the source item and of the cleaning that made this row';
 
 CREATE TABLE hops (
     structure_hash VARCHAR NOT NULL,
@@ -367,3 +369,16 @@ COMMENT ON COLUMN run_failures.working_ion IS 'element symbol of the ion that wa
 COMMENT ON COLUMN run_failures.stage IS 'stage at which it failed';
 COMMENT ON COLUMN run_failures.reason IS 'why, in one word to group by';
 COMMENT ON COLUMN run_failures.stage_key IS 'stage_key of the row in failures';
+
+CREATE TABLE schema_migrations (
+    version INTEGER NOT NULL CHECK (version >= 1),
+    name VARCHAR NOT NULL,
+    digest VARCHAR NOT NULL,
+    applied_at TIMESTAMP NOT NULL,
+    PRIMARY KEY (version, name)
+);
+COMMENT ON TABLE schema_migrations IS 'Migrations that were applied to this file, and the views that stand in it.';
+COMMENT ON COLUMN schema_migrations.version IS 'number of the migration; for views, of the newest one';
+COMMENT ON COLUMN schema_migrations.name IS 'name of the migration, or views';
+COMMENT ON COLUMN schema_migrations.digest IS 'SHA-256 of the statements';
+COMMENT ON COLUMN schema_migrations.applied_at IS 'when it was applied, UTC';

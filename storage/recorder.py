@@ -1,0 +1,273 @@
+"""The recorder: the one that writes, a group of shards in one short transaction."""
+
+from __future__ import annotations
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+import duckdb
+import pyarrow as pa
+
+from storage import atomic
+from storage.columns import row_type_of, rows_to_table, table_to_rows
+from storage.database import DEFAULT_WAIT_S, DatabasePaths, paths_of, publish, writing
+from storage.errors import ManifestMismatchError, RefusedRowsError, StorageError
+from storage.records import Row, Run
+from storage.shards import ShardInfo, read_shard
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Sequence
+
+R = TypeVar("R", bound=Row)
+
+# Rows under a stage key follow from the key: the first stays. These may change, and the newest is kept.
+_NEWEST_WINS = frozenset({"runs", "candidates", "failures", "models", "run_materials"})
+# What one source does not know must not erase what another one told.
+_NULL_KEEPS = {
+    "candidates": frozenset(
+        {"space_group_number", "space_group_symbol", "e_above_hull_ev", "average_voltage_v", "capacity_mah_g"}
+    )
+}
+_RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
+_MANIFEST_FIELDS = ("source", "working_ion", "model_digest", "code_version")
+
+
+class Recorder:
+    """Writes into the working file of one database and publishes copies of it.
+
+    Nothing is held open between calls, so that several processes may record by turns.
+
+    Parameters
+    ----------
+    db : str or Path
+        The path of the published copy.
+    wait_s : float
+        How long a call waits for another recorder to finish.
+    """
+
+    def __init__(self, db: str | Path, *, wait_s: float = DEFAULT_WAIT_S) -> None:
+        self.paths: DatabasePaths = paths_of(db)
+        self.wait_s = wait_s
+
+    def record(self, shards: Sequence[Path | ShardInfo] = (), rows: Sequence[Row] = ()) -> dict[str, int]:
+        """Merge shards, and a few rows beside them, in one transaction.
+
+        All shards are verified before anything is written. Recording the same again changes nothing.
+
+        Parameters
+        ----------
+        shards : sequence of Path or ShardInfo
+            Shards of any tables; with a ShardInfo the digest that the writer reported is checked too.
+        rows : sequence of Row
+            Rows of any tables.
+
+        Returns
+        -------
+        dict of str to int
+            Rows that were given, by table.
+
+        Raises
+        ------
+        ShardError
+            When a shard cannot be trusted; nothing is recorded then.
+        RefusedRowsError
+            When a row breaks a constraint; nothing is recorded then.
+        """
+        groups = _grouped([*_from_shards(shards), *_from_rows(rows)])
+        if groups:
+            with writing(self.paths, self.wait_s) as connection:
+                _transact(connection, groups)
+        return {table: data.num_rows for table, data in groups.items()}
+
+    def start_run(self, run: Run) -> None:
+        """Record that a run starts, or goes on, and write its manifest.
+
+        Raises
+        ------
+        ManifestMismatchError
+            When a run of that id was started under other settings; the fields that differ are named.
+        """
+        if _RUN_ID.fullmatch(run.run_id) is None:
+            raise StorageError(
+                f"the run id {run.run_id!r} is not allowed; use letters, digits, '.', '_', '-', at most 128"
+            )
+        with writing(self.paths, self.wait_s) as connection:
+            earlier = _read_rows(connection, Run, "run_id", [run.run_id])
+            if earlier:
+                differing = _differences(earlier[0], run)
+                if differing:
+                    raise ManifestMismatchError(
+                        f"run {run.run_id} was started under other settings: {'; '.join(differing)}. "
+                        "Resume it under those, or start a new run"
+                    )
+                run = run.model_copy(update={"started_at": earlier[0].started_at})
+            _transact(connection, {Run.table: rows_to_table([run], Run)})
+        manifest = self.paths.manifests / f"{run.run_id}.json"
+        content = run.model_dump(mode="json", exclude={"settings_json"})
+        content["settings"] = _settings(run)
+        atomic.write_text(manifest, json.dumps(content, indent=2, sort_keys=True) + "\n")
+
+    def finish_run(
+        self,
+        run_id: str,
+        *,
+        status: Literal["completed", "failed"],
+        n_candidates: int,
+        n_computed: int,
+        n_reused: int,
+        n_failed: int,
+    ) -> None:
+        """Record how a run ended.
+
+        Raises
+        ------
+        StorageError
+            When no run of that id was started.
+        """
+        with writing(self.paths, self.wait_s) as connection:
+            found = connection.execute(
+                "UPDATE runs SET status = $status, finished_at = $now, n_candidates = $n_candidates, "
+                "n_computed = $n_computed, n_reused = $n_reused, n_failed = $n_failed "
+                "WHERE run_id = $run_id RETURNING run_id",
+                {
+                    "status": status,
+                    "now": datetime.now(UTC).replace(tzinfo=None),
+                    "n_candidates": n_candidates,
+                    "n_computed": n_computed,
+                    "n_reused": n_reused,
+                    "n_failed": n_failed,
+                    "run_id": run_id,
+                },
+            ).fetchall()
+        if not found:
+            raise StorageError(f"no run {run_id!r} was started; call start_run first")
+
+    def known_stage_keys(self, keys: Collection[str]) -> set[str]:
+        """Return those of `keys` under which a finished stage is recorded."""
+        if not keys or not self._has_data():
+            return set()
+        with writing(self.paths, self.wait_s) as connection:
+            connection.register("wanted", pa.table({"stage_key": pa.array(list(keys), type=pa.string())}))
+            found = connection.execute(
+                "SELECT stage_key FROM stage_results SEMI JOIN wanted USING (stage_key)"
+            ).fetchall()
+        return {str(row[0]) for row in found}
+
+    def rows_under(self, row_type: type[R], stage_keys: Collection[str]) -> list[R]:
+        """Return the recorded rows of a table under some stage keys, published or not."""
+        if "stage_key" not in row_type.model_fields:
+            raise StorageError(f"rows of {row_type.table!r} carry no stage key")
+        if not stage_keys or not self._has_data():
+            return []
+        with writing(self.paths, self.wait_s) as connection:
+            return _read_rows(connection, row_type, "stage_key", stage_keys)
+
+    def publish(self, *, min_interval_s: float = 0.0) -> bool:
+        """Replace the published copy, unless it is younger than `min_interval_s`; return whether it was."""
+        return publish(self.paths, self.wait_s, min_interval_s)
+
+    def _has_data(self) -> bool:
+        """Tell whether anything was ever recorded; a question alone makes no files."""
+        return self.paths.working.exists() or self.paths.published.exists()
+
+
+def _from_shards(shards: Iterable[Path | ShardInfo]) -> list[tuple[str, pa.Table]]:
+    """Read and verify shards."""
+    tables = []
+    for given in shards:
+        path, digest = (given.path, given.digest) if isinstance(given, ShardInfo) else (Path(given), None)
+        shard = read_shard(path, digest)
+        tables.append((shard.info.table, shard.data))
+    return tables
+
+
+def _from_rows(rows: Iterable[Row]) -> list[tuple[str, pa.Table]]:
+    """Sort rows by table."""
+    by_type: dict[type[Row], list[Row]] = {}
+    for row in rows:
+        by_type.setdefault(row_type_of(row.table), []).append(row)
+    return [(row_type.table, rows_to_table(some, row_type)) for row_type, some in by_type.items()]
+
+
+def _grouped(tables: Iterable[tuple[str, pa.Table]]) -> dict[str, pa.Table]:
+    """Put what belongs to one table together, in the order given."""
+    groups: dict[str, list[pa.Table]] = {}
+    for name, data in tables:
+        groups.setdefault(name, []).append(data)
+    return {name: pa.concat_tables(some) for name, some in groups.items()}
+
+
+def _transact(connection: duckdb.DuckDBPyConnection, groups: dict[str, pa.Table]) -> None:
+    """Merge Arrow tables in one transaction, a statement a table."""
+    connection.execute("BEGIN")
+    try:
+        for table, data in groups.items():
+            connection.register("staged", data)
+            connection.execute(_merge_statement(row_type_of(table)))
+            connection.unregister("staged")
+        connection.execute("COMMIT")
+    except duckdb.Error as error:
+        connection.execute("ROLLBACK")
+        if isinstance(error, (duckdb.ConstraintException, duckdb.ConversionException)):
+            raise RefusedRowsError(f"rows for {table!r} were refused: {error}") from error
+        raise
+    except BaseException:
+        connection.execute("ROLLBACK")
+        raise
+
+
+def _merge_statement(row_type: type[Row]) -> str:
+    """Return the statement that merges the staged rows into their table."""
+    table, key = row_type.table, ", ".join(row_type.key)
+    insert = f"INSERT INTO {table} BY NAME SELECT * FROM staged"  # noqa: S608 - names come from our row types
+    if table not in _NEWEST_WINS:
+        return f"{insert} ON CONFLICT ({key}) DO NOTHING"
+    keeps = _NULL_KEEPS.get(table, frozenset())
+    sets = ", ".join(
+        f"{name} = coalesce(excluded.{name}, {table}.{name})"
+        if name in keeps
+        else f"{name} = excluded.{name}"
+        for name in row_type.model_fields
+        if name not in row_type.key
+    )
+    # Of several staged rows with one key the last given counts.
+    last = (
+        f"SELECT * EXCLUDE (place, place_of_key) FROM (SELECT *, row_number() OVER (PARTITION BY {key} "  # noqa: S608
+        "ORDER BY place DESC) AS place_of_key FROM (SELECT *, row_number() OVER () AS place FROM staged)) "
+        "WHERE place_of_key = 1"
+    )
+    return f"INSERT INTO {table} BY NAME {last} ON CONFLICT ({key}) DO UPDATE SET {sets}"
+
+
+def _read_rows(
+    connection: duckdb.DuckDBPyConnection, row_type: type[R], column: str, values: Collection[str]
+) -> list[R]:
+    """Return the rows of a table whose `column` is among `values`, ordered by key."""
+    connection.register("wanted", pa.table({column: pa.array(list(values), type=pa.string())}))
+    names = ", ".join(row_type.model_fields)
+    data = connection.sql(
+        f"SELECT {names} FROM {row_type.table} SEMI JOIN wanted USING ({column}) "  # noqa: S608
+        f"ORDER BY {', '.join(row_type.key)}"
+    ).to_arrow_table()
+    connection.unregister("wanted")
+    return table_to_rows(data, row_type)
+
+
+def _differences(earlier: Run, run: Run) -> list[str]:
+    """Return, in words, the manifest fields in which two runs differ."""
+    before = {name: getattr(earlier, name) for name in _MANIFEST_FIELDS} | _settings(earlier)
+    now = {name: getattr(run, name) for name in _MANIFEST_FIELDS} | _settings(run)
+    return [
+        f"{name} was {before.get(name)!r}, is {now.get(name)!r}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+
+
+def _settings(run: Run) -> dict[str, Any]:
+    """Return the settings of a run as a dict."""
+    settings = json.loads(run.settings_json)
+    return settings if isinstance(settings, dict) else {"settings": settings}

@@ -1,0 +1,120 @@
+-- The ranking: a row a material, fastest first, with its newest result or the reason why it has none.
+CREATE OR REPLACE VIEW rankings AS
+SELECT
+    CASE WHEN shown.barrier_at_dim_ev IS NOT NULL
+        THEN row_number() OVER (
+            ORDER BY shown.barrier_at_dim_ev ASC NULLS LAST, shown.material_id, shown.structure_hash
+        )
+    END AS rank,
+    shown.* EXCLUDE (one_a_material)
+FROM (
+    SELECT
+        c.formula,
+        c.name,
+        c.material_id,
+        c.source,
+        c.working_ion,
+        p.percolation_dim,
+        p.barrier_at_dim_ev,
+        p.lower_ev,
+        p.upper_ev,
+        p.barrier_1d_ev,
+        p.barrier_2d_ev,
+        p.barrier_3d_ev,
+        p.direction_conventional,
+        p.in_domain,
+        c.e_above_hull_ev > 0.1 AS far_above_hull,
+        nullif(
+            concat_ws(
+                '; ',
+                CASE WHEN p.in_domain IS FALSE THEN 'outside training domain' END,
+                CASE WHEN c.e_above_hull_ev > 0.1 THEN 'more than 0.1 eV above hull' END
+            ),
+            ''
+        ) AS flags,
+        c.e_above_hull_ev,
+        c.average_voltage_v,
+        c.capacity_mah_g,
+        c.space_group_symbol,
+        c.space_group_number,
+        c.n_sites,
+        p.n_hops,
+        p.cutoff_ang,
+        CASE p.percolation_dim
+            WHEN 1 THEN p.limiting_edge_1d
+            WHEN 2 THEN p.limiting_edge_2d
+            WHEN 3 THEN p.limiting_edge_3d
+        END AS limiting_edge,
+        CASE WHEN p.barrier_at_dim_ev IS NULL THEN coalesce(
+            f.reason,
+            CASE
+                WHEN p.n_hops = 0 THEN 'no_hops'
+                WHEN p.stage_key IS NOT NULL THEN 'no_percolation'
+                ELSE 'not_computed'
+            END
+        ) END AS reason,
+        CASE WHEN p.barrier_at_dim_ev IS NULL THEN f.message END AS reason_message,
+        p.method,
+        p.model_digest,
+        p.site_energies,
+        l.run_id,
+        c.structure_hash,
+        c.material_key,
+        row_number() OVER (
+            PARTITION BY c.material_key, c.working_ion
+            ORDER BY
+                p.barrier_at_dim_ev IS NOT NULL DESC,
+                c.structure_hash = c.material_key DESC,
+                l.started_at DESC NULLS LAST,
+                c.structure_hash,
+                c.material_id = l.material_id DESC,
+                c.source,
+                c.material_id
+        ) AS one_a_material
+    FROM candidates AS c
+    LEFT JOIN latest_results AS l
+        ON l.structure_hash = c.structure_hash AND l.working_ion = c.working_ion
+    LEFT JOIN percolation AS p
+        ON p.structure_hash = l.structure_hash
+        AND p.working_ion = l.working_ion
+        AND p.stage_key = l.percolation_stage_key
+    LEFT JOIN latest_failures AS f
+        ON f.structure_hash = c.structure_hash AND f.working_ion = c.working_ion
+) AS shown
+WHERE shown.one_a_material = 1
+ORDER BY shown.barrier_at_dim_ev ASC NULLS LAST, shown.material_id, shown.structure_hash;
+COMMENT ON VIEW rankings IS 'A row a material, fastest first: its newest result, or the reason why it has none.';
+COMMENT ON COLUMN rankings.rank IS 'place by barrier_at_dim_ev; null without a barrier';
+COMMENT ON COLUMN rankings.formula IS 'reduced formula';
+COMMENT ON COLUMN rankings.name IS 'what people call it';
+COMMENT ON COLUMN rankings.material_id IS 'identifier within its source';
+COMMENT ON COLUMN rankings.source IS 'reference, files, ...';
+COMMENT ON COLUMN rankings.working_ion IS 'element symbol of the ion that moves';
+COMMENT ON COLUMN rankings.percolation_dim IS 'dimensions of percolation at barrier_at_dim_ev; 0 when the hops do not connect';
+COMMENT ON COLUMN rankings.barrier_at_dim_ev IS 'the minimax barrier at percolation_dim, eV; the order of this view';
+COMMENT ON COLUMN rankings.lower_ev IS 'lower end of its 90% interval, eV';
+COMMENT ON COLUMN rankings.upper_ev IS 'upper end of its 90% interval, eV';
+COMMENT ON COLUMN rankings.barrier_1d_ev IS 'least level at which the hops connect in 1 dimension, eV';
+COMMENT ON COLUMN rankings.barrier_2d_ev IS 'least level at which the hops connect in 2 dimensions, eV';
+COMMENT ON COLUMN rankings.barrier_3d_ev IS 'least level at which the hops connect in 3 dimensions, eV';
+COMMENT ON COLUMN rankings.direction_conventional IS 'percolating direction or plane in the conventional cell';
+COMMENT ON COLUMN rankings.in_domain IS 'true when every hop that sets the barrier lies in the training domain';
+COMMENT ON COLUMN rankings.far_above_hull IS 'true when more than 0.1 eV an atom above the hull; null means unknown';
+COMMENT ON COLUMN rankings.flags IS 'what to be careful about, in words; null when nothing is known';
+COMMENT ON COLUMN rankings.e_above_hull_ev IS 'energy above the convex hull, eV an atom; null means unknown';
+COMMENT ON COLUMN rankings.average_voltage_v IS 'average voltage against the working metal, V; null means unknown';
+COMMENT ON COLUMN rankings.capacity_mah_g IS 'gravimetric capacity with all working ions taken out, mAh/g';
+COMMENT ON COLUMN rankings.space_group_symbol IS 'Hermann-Mauguin symbol of the space group';
+COMMENT ON COLUMN rankings.space_group_number IS 'space group number';
+COMMENT ON COLUMN rankings.n_sites IS 'sites in the stored cell';
+COMMENT ON COLUMN rankings.n_hops IS 'symmetry-distinct hops in the graph';
+COMMENT ON COLUMN rankings.cutoff_ang IS 'longest hop in the graph, angstrom';
+COMMENT ON COLUMN rankings.limiting_edge IS 'edge_id of the rate-limiting hop at percolation_dim';
+COMMENT ON COLUMN rankings.reason IS 'why there is no barrier, in one word; null when there is one';
+COMMENT ON COLUMN rankings.reason_message IS 'the same in a sentence, where a failure says so';
+COMMENT ON COLUMN rankings.method IS 'where the barriers of the hops come from: cnn, ...';
+COMMENT ON COLUMN rankings.model_digest IS 'digest of the checkpoint behind the barriers';
+COMMENT ON COLUMN rankings.site_energies IS 'unknown (counted as 0) or known';
+COMMENT ON COLUMN rankings.run_id IS 'run whose result is shown';
+COMMENT ON COLUMN rankings.structure_hash IS 'digest of the cleaned structure';
+COMMENT ON COLUMN rankings.material_key IS 'structure_hash that stands for all structures merged into this material';
