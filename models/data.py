@@ -1,0 +1,121 @@
+"""Batches: standardised arrays as tensors, shuffled by a seed, and the DataModules that serve them."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from models.networks import reverse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from models.arrays import FloatArray, Inputs, LabelledArrays
+    from models.standardise import Standardiser
+
+TARGET = "target"
+Batch = dict[str, Tensor]
+
+
+class HopTensors(Dataset[Batch]):
+    """Tensors of all hops, indexed by a whole batch at once."""
+
+    def __init__(self, tensors: Mapping[str, Tensor]) -> None:
+        self.tensors = dict(tensors)
+
+    def __len__(self) -> int:
+        first = next(iter(self.tensors.values()))
+        return len(first)
+
+    def __getitem__(self, rows: list[int]) -> Batch:
+        return {name: tensor[rows] for name, tensor in self.tensors.items()}
+
+
+class SeededBatches(Sampler[list[int]]):
+    """Batches of row numbers: in order, or shuffled anew in each pass from one seed."""
+
+    def __init__(self, n_rows: int, batch_size: int, seed: int | None = None) -> None:
+        self.n_rows = n_rows
+        self.batch_size = batch_size
+        self.generator = None if seed is None else torch.Generator().manual_seed(seed)
+
+    def __len__(self) -> int:
+        return math.ceil(self.n_rows / self.batch_size)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        if self.generator is None:
+            order = torch.arange(self.n_rows)
+        else:
+            order = torch.randperm(self.n_rows, generator=self.generator)
+        for start in range(0, self.n_rows, self.batch_size):
+            yield order[start : start + self.batch_size].tolist()
+
+
+def _tensors(arrays: Mapping[str, FloatArray]) -> dict[str, Tensor]:
+    return {name: torch.from_numpy(array) for name, array in arrays.items()}
+
+
+def _loader(data: HopTensors, batches: SeededBatches) -> DataLoader[Batch]:
+    # The data set takes a whole batch of indices, so the loader itself must not batch.
+    return DataLoader(data, sampler=batches, batch_size=None)
+
+
+class TrainingData(pl.LightningDataModule):
+    """Serves shuffled training batches, standardised and with their targets."""
+
+    def __init__(
+        self, training: LabelledArrays, standardiser: Standardiser, *, batch_size: int, seed: int
+    ) -> None:
+        super().__init__()
+        tensors = _tensors(standardiser.transform(training.inputs))
+        tensors[TARGET] = torch.from_numpy(standardiser.target(training.log_barrier()))
+        self.data = HopTensors(tensors)
+        self.batches = SeededBatches(len(training), batch_size, seed)
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Return the shuffled batches."""
+        return _loader(self.data, self.batches)
+
+
+class PredictionData(pl.LightningDataModule):
+    """Serves standardised batches in their given order."""
+
+    def __init__(self, inputs: Inputs, standardiser: Standardiser, *, batch_size: int) -> None:
+        super().__init__()
+        self.data = HopTensors(_tensors(standardiser.transform(inputs)))
+        self.batches = SeededBatches(len(self.data), batch_size)
+
+    def predict_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches in order."""
+        return _loader(self.data, self.batches)
+
+
+def augment(inputs: Mapping[str, Tensor], noise: float, n_values: Mapping[str, int]) -> Batch:
+    """Return augmented inputs: half of the hops reversed, noise on the values but not on the indicators.
+
+    Parameters
+    ----------
+    inputs : mapping of str to Tensor
+        Standardised descriptors with the missing-indicators last.
+    noise : float
+        Standard deviation of the noise, in standard deviations of each input.
+    n_values : mapping of str to int
+        How many keys of each group are values; the rest are indicators.
+    """
+    first = next(iter(inputs.values()))
+    chosen = torch.rand(len(first), device=first.device) < 0.5  # noqa: PLR2004 - either direction is as likely
+    backward = reverse(inputs)
+    augmented: Batch = {}
+    for name, value in inputs.items():
+        flag = chosen.reshape(-1, *(1,) * (value.ndim - 1))
+        mixed = torch.where(flag, backward[name], value)
+        # One draw a key and hop: along a path the descriptor errs together, not point by point.
+        shape = (len(value), n_values[name], *(1,) * (value.ndim - 2))
+        shift = noise * torch.randn(shape, device=value.device, dtype=value.dtype)
+        augmented[name] = torch.cat([mixed[:, : n_values[name]] + shift, mixed[:, n_values[name] :]], dim=1)
+    return augmented

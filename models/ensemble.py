@@ -1,0 +1,91 @@
+"""A deep ensemble: several networks of one architecture behind one standardiser, predicting log barriers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+
+from models.arrays import Inputs, check_inputs
+from models.data import Batch, PredictionData
+from models.lightning import make_trainer, quiet, reproducible
+from models.networks import BarrierNetwork, both_directions
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from models.settings import TrainSettings
+    from models.specs import InputSpec
+    from models.standardise import Standardiser
+
+PREDICT_BATCH = 1024
+
+
+class _EnsembleModule(pl.LightningModule):
+    """Wraps the members for ``Trainer.predict``."""
+
+    def __init__(self, members: tuple[BarrierNetwork, ...]) -> None:
+        super().__init__()
+        self.members = nn.ModuleList(members)
+
+    def predict_step(self, batch: Batch, *_args: object) -> Tensor:
+        """Return the members' standardised log barriers, ``(n, members)``."""
+        return torch.stack([both_directions(member, batch) for member in self.members], dim=1)
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Networks trained alike from different seeds (Lakshminarayanan et al., arXiv 1612.01474).
+
+    Attributes
+    ----------
+    members : tuple of BarrierNetwork
+        In evaluation mode.
+    standardiser : Standardiser
+        Fitted on the rows that they were trained on.
+    spec : InputSpec
+        The descriptor groups that they take.
+    settings : TrainSettings
+        What they were trained with.
+    """
+
+    members: tuple[BarrierNetwork, ...]
+    standardiser: Standardiser
+    spec: InputSpec
+    settings: TrainSettings
+
+    def member_log_barriers(
+        self, inputs: Inputs, *, accelerator: str = "auto", progress: bool = False
+    ) -> NDArray[np.float64]:
+        """Return every member's log barrier by Lightning's ``Trainer.predict``, ``(n, members)``."""
+        checked = check_inputs(inputs, self.spec)
+        data = PredictionData(checked, self.standardiser, batch_size=PREDICT_BATCH)
+        if len(data.data) == 0:
+            return np.zeros((0, len(self.members)))
+        with quiet(), reproducible(seed=None):
+            trainer = make_trainer(accelerator=accelerator, progress=progress)
+            batches = trainer.predict(_EnsembleModule(self.members), datamodule=data)
+        targets = torch.cat([batch.cpu() for batch in batches or [] if isinstance(batch, Tensor)])
+        return self.standardiser.log_barrier(targets.numpy())
+
+    def plain_log_barriers(self, inputs: Inputs) -> NDArray[np.float64]:
+        """Return the same by a plain forward pass on the CPU: the oracle of the Trainer's answer."""
+        arrays = self.standardiser.transform(check_inputs(inputs, self.spec))
+        tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        with torch.inference_mode(), reproducible(seed=None):
+            columns = [both_directions(member, tensors) for member in self.members]
+        return self.standardiser.log_barrier(torch.stack(columns, dim=1).numpy())
+
+
+def log_mean_and_spread(
+    member_log_barriers: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return mean and sample standard deviation over the members; one member has no spread, which is 0."""
+    mean = member_log_barriers.mean(axis=1)
+    if member_log_barriers.shape[1] == 1:
+        return mean, np.zeros(len(mean))
+    return mean, member_log_barriers.std(axis=1, ddof=1)

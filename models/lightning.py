@@ -1,0 +1,90 @@
+"""The one place that builds a Lightning Trainer: quiet, deterministic, leaving no trace."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import warnings
+from typing import TYPE_CHECKING
+
+import pytorch_lightning as pl
+import torch
+from lightning_fabric.plugins.environments.lightning import LightningEnvironment
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_CHATTY_LOGGERS = ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed")
+# Batches come from tensors in memory: worker processes would only add cost.
+_EXPECTED_WARNINGS = (
+    r".*does not have many workers.*",
+    # Lightning still asks torch in a way that torch deprecates.
+    r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
+)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keep Lightning's hints about hardware and workers out of the log and the warnings."""
+    loggers = [logging.getLogger(name) for name in _CHATTY_LOGGERS]
+    levels = [logger.level for logger in loggers]
+    try:
+        for logger in loggers:
+            logger.setLevel(logging.ERROR)
+        with warnings.catch_warnings():
+            for message in _EXPECTED_WARNINGS:
+                warnings.filterwarnings("ignore", message=message)
+            yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
+
+
+@contextlib.contextmanager
+def reproducible(seed: int | None) -> Iterator[None]:
+    """Run on one thread, deterministically, from a seed; then put back what torch was set to before.
+
+    One thread because sums of floats depend on how they are split, and because these networks are too small
+    for more to help.
+    """
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    warn_only = torch.is_deterministic_algorithms_warn_only_enabled()
+    devices = list(range(torch.cuda.device_count())) if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices=devices):
+        try:
+            torch.set_num_threads(1)
+            if seed is not None:
+                torch.manual_seed(seed)
+            yield
+        finally:
+            torch.set_num_threads(threads)
+            torch.use_deterministic_algorithms(deterministic, warn_only=warn_only)
+
+
+def make_trainer(
+    *, accelerator: str = "auto", progress: bool = False, max_epochs: int | None = None
+) -> pl.Trainer:
+    """Return a Trainer on one device that writes nothing to disk.
+
+    Parameters
+    ----------
+    accelerator : str
+        Lightning's name of the device: ``auto``, ``cpu`` or ``cuda``.
+    progress : bool
+        Whether to show Lightning's progress bar.
+    max_epochs : int, optional
+        Passes over the training rows.
+    """
+    return pl.Trainer(
+        accelerator=accelerator,
+        devices=1,
+        logger=False,
+        enable_checkpointing=False,
+        enable_model_summary=False,
+        enable_progress_bar=progress,
+        deterministic=True,
+        # One process, also inside a Slurm allocation, which Lightning would take for its own.
+        plugins=[LightningEnvironment()],
+        max_epochs=max_epochs,
+    )

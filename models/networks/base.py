@@ -1,0 +1,54 @@
+"""What every barrier network has in common: what it takes, what it returns and its building blocks."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from models.settings import TrainSettings
+
+IMAGE_NDIM = 2  # channels by path positions, without the batch
+
+
+@dataclass(frozen=True)
+class NetworkShape:
+    """What a network is built from: the shape of one row of each group and the settings."""
+
+    sizes: Mapping[str, tuple[int, ...]]
+    settings: TrainSettings
+
+
+class BarrierNetwork(nn.Module, ABC):
+    """A network that maps standardised descriptors of hops to standardised log barriers.
+
+    ``forward`` takes one tensor a group, vectors ``(n, keys)`` and images ``(n, channels, positions)``, and
+    returns ``(n,)``. It need not be invariant to the direction of the hop: whoever calls it averages over
+    both directions, which are images reversed along their last axis.
+    """
+
+    @abstractmethod
+    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Return standardised log barriers, ``(n,)``."""
+
+
+def reverse(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the inputs of the reversed hops: images flip along the path, vectors stay."""
+    return {name: _flip_image(value) for name, value in inputs.items()}
+
+
+def _flip_image(value: Tensor) -> Tensor:
+    return torch.flip(value, dims=(-1,)) if value.ndim == IMAGE_NDIM + 1 else value
+
+
+def both_directions(network: nn.Module, inputs: Mapping[str, Tensor]) -> Tensor:
+    """Return the mean over both directions of the hop, which does not depend on the direction given."""
+    forward: Tensor = network(inputs)
+    backward: Tensor = network(reverse(inputs))
+    return (forward + backward) / 2

@@ -1,0 +1,44 @@
+"""The settings of a training run, frozen, bounded and digested."""
+
+from __future__ import annotations
+
+import hashlib
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainSettings(BaseModel):
+    """Everything that decides what a training run produces, apart from its data.
+
+    The defaults were chosen by cross-validation inside the training rows of devi2025; see
+    ``docs/model-selection.md``.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    arch: str = Field(default="cnn", description="name of a network in models.networks")
+    members: int = Field(default=5, ge=1, le=64, description="networks in the ensemble")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the first member; others count up")
+    epochs: int = Field(default=120, ge=1, le=5000, description="passes over the training rows")
+    batch_size: int = Field(default=64, ge=2, le=65536)
+    learning_rate: float = Field(default=3e-3, gt=0, le=1, description="peak of the one-cycle schedule")
+    weight_decay: float = Field(default=0.03, ge=0, le=10, description="L2 penalty, decoupled (AdamW)")
+    dropout: float = Field(default=0.15, ge=0, lt=1)
+    input_noise: float = Field(default=0.1, ge=0, le=2, description="in standard deviations of each input")
+    robust_beta: float = Field(default=0.5, gt=0, le=10, description="where smooth-L1 turns linear")
+    channels: int = Field(default=48, ge=1, le=1024, description="width of the image branches")
+    blocks: int = Field(default=3, ge=0, le=64, description="residual blocks of an image branch")
+    hidden: int = Field(default=48, ge=1, le=4096, description="width of the vector branches")
+    fused: int = Field(default=96, ge=1, le=4096, description="width of the fused head")
+    clip: float = Field(default=5.0, gt=0, description="standardised inputs are cut off here")
+    calibration_folds: int = Field(default=5, ge=2, le=100, description="folds of whole hosts")
+    calibration_members: int = Field(default=3, ge=1, le=64, description="networks in each fold's ensemble")
+    neighbours: int = Field(default=5, ge=1, le=100, description="hops a domain distance averages")
+
+    def digest(self) -> str:
+        """Return a SHA-256 over the settings, the same in every process."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def member_seeds(self) -> tuple[int, ...]:
+        """Return the seed of every member."""
+        return tuple(range(self.seed, self.seed + self.members))
