@@ -1,0 +1,253 @@
+"""devi2025: 619 migration barriers from the literature's DFT-NEB calculations, as labelled hops.
+
+Each entry's first five sites are the moving ion at five evenly spaced points of the straight path. The first
+and the last are the hop's end sites; the three between are pictures of the same ion and no atoms, so they
+are dropped. The rest is the host, read as it stands: whatever other working ions it holds stay, and nothing
+is added.
+
+References
+----------
+Devi, Balasubramanian, Butler and Sai Gautam, arXiv:2508.06459 (data) and arXiv:2508.06436 (models, split).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from pymatgen.core import Composition, Structure
+
+from tasks.datasets.errors import DatasetError
+from tasks.hops.path import HopEnvironment, hop_environment
+from tasks.hops.sites import assign_charges
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+Split = Literal["train", "test"]
+
+NAME = "devi2025"
+FILES: dict[Split, str] = {"train": "train_5images.json", "test": "test_5images.json"}
+COUNTS: dict[Split, int] = {"train": 559, "test": 60}
+N_IMAGES = 5
+
+SAME_SITE_ANG = 0.5
+"""A host atom of the moving element this near to an end is that end's own atom, written twice."""
+
+
+@dataclass(frozen=True)
+class LabelledHop:
+    """One hop whose barrier is known.
+
+    Parameters
+    ----------
+    hop_id : str
+        `{split}-{jid}`; `jid` alone repeats between the splits.
+    name : str
+        The entry's name; several hops of one system carry a suffix.
+    formula : str
+        Reduced formula with both ends filled.
+    ion : str
+        Element symbol of the moving ion.
+    host_formula : str
+        Reduced formula without the moving ion: the group for folds with whole hosts held out.
+    split : {"train", "test"}
+        The authors' split.
+    barrier_ev : float
+        The DFT-NEB barrier.
+    environment : HopEnvironment
+        The straight path and its surroundings.
+    """
+
+    hop_id: str
+    name: str
+    formula: str
+    ion: str
+    host_formula: str
+    split: Split
+    barrier_ev: float
+    environment: HopEnvironment
+
+
+def find_data_dir(explicit: Path | None = None) -> Path:
+    """Return the folder that holds devi2025's files.
+
+    Parameters
+    ----------
+    explicit : Path, optional
+        The folder itself, or one that holds a folder `devi2025`. When given, nothing else is looked at; else
+        LIHOP_DATA_DIR, ./data and ../shared/data are, in this order.
+
+    Returns
+    -------
+    Path
+        A folder with both files.
+
+    Raises
+    ------
+    DatasetError
+        If none of them has the files.
+    """
+    if explicit is not None:
+        places = [explicit]
+    elif os.environ.get("LIHOP_DATA_DIR"):
+        places = [Path(os.environ["LIHOP_DATA_DIR"])]
+    else:
+        places = [Path("data"), Path("..") / "shared" / "data"]
+    for place in places:
+        for folder in (place / NAME, place):
+            if all((folder / name).is_file() for name in FILES.values()):
+                return folder
+    looked = ", ".join(str(place) for place in places)
+    raise DatasetError(
+        f"No {NAME} in {looked}: it needs {' and '.join(FILES.values())}. "
+        "Give --data-dir, set LIHOP_DATA_DIR, or put the files into data/devi2025."
+    )
+
+
+def read_entries(data_dir: Path, split: Split) -> list[dict[str, Any]]:
+    """Return one split's entries as published.
+
+    Parameters
+    ----------
+    data_dir : Path
+        Folder with the files.
+    split : {"train", "test"}
+        Which file.
+
+    Returns
+    -------
+    list of dict
+        The entries in the file's order.
+
+    Raises
+    ------
+    DatasetError
+        If the file is missing, no JSON, or does not hold the published number of entries.
+    """
+    path = data_dir / FILES[split]
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DatasetError(f"{path} does not exist: give the folder that holds {FILES[split]}.") from error
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"{path} is no JSON ({error}): fetch it again.") from error
+    if not isinstance(entries, list) or len(entries) != COUNTS[split]:
+        got = len(entries) if isinstance(entries, list) else type(entries).__name__
+        raise DatasetError(f"{path} holds {got} entries instead of {COUNTS[split]}: fetch it again.")
+    return entries
+
+
+def structure_of(entry: dict[str, Any]) -> Structure:
+    """Return the full structure of an entry: sites 0 and 1 are the filled ends, the rest is the host.
+
+    The final site keeps its unwrapped coordinates, so the hop goes from site 0 to site 1 in image (0, 0, 0).
+    Two entries hold an end's own atom among the host too; it is kept once.
+
+    Parameters
+    ----------
+    entry : dict
+        One entry as published.
+
+    Returns
+    -------
+    Structure
+        The crystal with each end site present exactly once.
+
+    Raises
+    ------
+    DatasetError
+        If the first five sites are not one ion at evenly spaced points.
+    """
+    atoms = entry["atoms"]
+    lattice = np.asarray(atoms["lattice_mat"], dtype=np.float64)
+    coords = np.asarray(atoms["coords"], dtype=np.float64)
+    frac = coords @ np.linalg.inv(lattice) if atoms["cartesian"] else coords
+    elements = [str(symbol).strip() for symbol in atoms["elements"]]
+    steps = np.diff(frac[:N_IMAGES], axis=0)
+    steps -= np.round(steps)
+    even = len(frac) > N_IMAGES and np.abs((steps - steps.mean(axis=0)) @ lattice).max() < SAME_SITE_ANG
+    if not even or len(set(elements[:N_IMAGES])) != 1:
+        raise DatasetError(
+            f"Entry {entry.get('jid')}: its first five sites are not one ion at evenly spaced points."
+        )
+    ends = np.array([frac[0], frac[0] + steps.sum(axis=0)])
+    host, host_elements = frac[N_IMAGES:], np.array(elements[N_IMAGES:])
+    kept = np.ones(len(host), dtype=bool)
+    for end in ends:
+        apart = host - end
+        apart -= np.round(apart)
+        # Rounding finds the nearest image here: half an Å is far below half of any lattice spacing.
+        kept &= ~((np.linalg.norm(apart @ lattice, axis=1) < SAME_SITE_ANG) & (host_elements == elements[0]))
+    species = [elements[0], elements[0], *host_elements[kept].tolist()]
+    return Structure(lattice, species, np.concatenate([ends, host[kept]]), to_unit_cell=False)
+
+
+def hop_of(entry: dict[str, Any], split: Split) -> LabelledHop:
+    """Return one entry as a labelled hop.
+
+    Parameters
+    ----------
+    entry : dict
+        One entry as published.
+    split : {"train", "test"}
+        The file that it comes from.
+
+    Returns
+    -------
+    LabelledHop
+        With the environment of its straight path.
+    """
+    structure = structure_of(entry)
+    ion = structure[0].specie.symbol
+    amounts = structure.composition.get_el_amt_dict()
+    total = amounts[ion]
+    host = {element: amount for element, amount in amounts.items() if element != ion}
+    return LabelledHop(
+        hop_id=f"{split}-{entry['jid']}",
+        name=str(entry["sys_name"]),
+        formula=structure.composition.reduced_formula,
+        ion=ion,
+        host_formula=Composition(host).reduced_formula,
+        split=split,
+        barrier_ev=float(entry["target"]),
+        environment=hop_environment(
+            structure,
+            assign_charges(structure),
+            0,
+            1,
+            (0, 0, 0),
+            working_ion=ion,
+            host_working_ion_fraction=(total - 2.0) / total,
+        ),
+    )
+
+
+def iterate(data_dir: Path, split: Split | Literal["all"] = "all") -> Iterator[LabelledHop]:
+    """Yield labelled hops one at a time, train before test, in the files' order."""
+    wanted: tuple[Split, ...] = ("train", "test") if split == "all" else (split,)
+    for part in wanted:
+        for entry in read_entries(data_dir, part):
+            yield hop_of(entry, part)
+
+
+def load(data_dir: Path, split: Split | Literal["all"] = "all") -> list[LabelledHop]:
+    """Return the labelled hops of a split.
+
+    Parameters
+    ----------
+    data_dir : Path
+        Folder with the files, as `find_data_dir` gives it.
+    split : {"train", "test", "all"}
+        Which of them; "all" gives train before test.
+
+    Returns
+    -------
+    list of LabelledHop
+        In the files' order.
+    """
+    return list(iterate(data_dir, split))

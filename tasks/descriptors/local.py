@@ -1,0 +1,217 @@
+"""Group `local`: anion polyhedra of the initial, transition and final states, and the bottleneck between.
+
+The initial and final states enter as their mean and their absolute difference, so that a hop and its reverse
+have one vector. The transition state of a straight path is not known; two stand-ins are given. `middle` is
+the path's middle point. `tight` is where the nearest anion is closest within the path's middle half; points
+that tie within 1e-3 Å, as the two windows of a symmetric hop do, are averaged. What the profile's channels
+do along the path is added as their least, greatest and mean values and as their rise above the mean of the
+ends.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.spatial import ConvexHull, QhullError
+
+from tasks.descriptors.keys import ALONG_CHANNELS, STATE_QUANTITIES, group_keys
+from tasks.descriptors.profile import channels
+from tasks.descriptors.scene import N_POINTS, Scene, survey
+from tasks.descriptors.window import find_window
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tasks.hops.path import HopEnvironment
+
+NEIGHBOUR_FACTOR = 1.25
+"""Anions within this times Hoppe's weighted mean distance are the polyhedron; his weight is 0.06 there."""
+
+TIE_ANG = 1e-3
+
+CORNER_TIE_ANG = 0.01
+"""Anions this little beyond the fourth belong to the hull with it."""
+
+MIDDLE = N_POINTS // 2
+MIDDLE_HALF = slice(N_POINTS // 4, N_POINTS - N_POINTS // 4)
+MIN_CORNERS = 4
+
+
+def local(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.float32]:
+    """Return the vector of local geometry of one hop.
+
+    Parameters
+    ----------
+    env : HopEnvironment
+        The path and its surroundings.
+    scene : Scene, optional
+        What `survey` makes of it, when it is at hand.
+
+    Returns
+    -------
+    ndarray of shape (keys,), float32
+        In the registry's order, NaN where a quantity does not exist. It does not change when the hop is
+        reversed.
+    """
+    scene = survey(env) if scene is None else scene
+    image = channels(scene)
+    values = {**_path(scene), **_states(scene, image), **_along(image), **_window(scene)}
+    return np.array([values[key] for key in group_keys("local")], dtype=np.float32)
+
+
+def neighbours(distances_ang: NDArray[np.float64], mean_ang: float) -> NDArray[np.int64]:
+    """Return the indices of the anions that make up the polyhedron, nearest first.
+
+    Parameters
+    ----------
+    distances_ang : ndarray of shape (m,)
+        Distances from the ion to all anions.
+    mean_ang : float
+        Hoppe's weighted mean distance.
+
+    Returns
+    -------
+    ndarray of int
+        Indices of anions within 1.25 times that mean; at least the nearest one.
+    """
+    order = np.argsort(distances_ang, kind="stable")
+    reach = max(NEIGHBOUR_FACTOR * mean_ang, float(distances_ang[order[0]]))
+    return order[distances_ang[order] <= reach]
+
+
+def _corners(distances_ang: NDArray[np.float64], coordination: int) -> NDArray[np.int64]:
+    """Return the corners that span the volume: the neighbours, but at least four and their ties."""
+    order = np.argsort(distances_ang, kind="stable")
+    if len(order) < MIN_CORNERS:
+        return order
+    reach = distances_ang[order[max(coordination, MIN_CORNERS) - 1]]
+    corners: NDArray[np.int64] = order[distances_ang[order] <= reach + CORNER_TIE_ANG]
+    return corners
+
+
+def hull_volume_ang3(corners_ang: NDArray[np.float64]) -> float:
+    """Return the volume of the convex hull: NaN for fewer than four corners, 0 for corners in one plane."""
+    if len(corners_ang) < MIN_CORNERS:
+        return float("nan")
+    spread = np.linalg.svd(corners_ang - corners_ang.mean(axis=0), compute_uv=False)
+    if spread[2] < 1e-3:  # noqa: PLR2004 - flat within a thousandth of an Å
+        return 0.0
+    try:
+        return float(ConvexHull(corners_ang).volume)
+    except QhullError:
+        return 0.0
+
+
+def polyhedron(scene: Scene, point: int, mean_ang: float) -> dict[str, float]:
+    """Return what is said of the anion polyhedron around one path point.
+
+    Parameters
+    ----------
+    scene : Scene
+        One hop.
+    point : int
+        Index of the path point.
+    mean_ang : float
+        Hoppe's weighted mean distance there.
+
+    Returns
+    -------
+    dict of str to float
+        Quantities by name.
+    """
+    anions = np.flatnonzero(scene.is_anion)
+    distances = scene.distances_ang[point, anions]
+    chosen = neighbours(distances, mean_ang)
+    near = distances[chosen]
+    corners = scene.env.coords_ang[anions[chosen]]
+    ion = scene.env.path_ang[point]
+    mean = float(near.mean())
+    units = (corners - ion) / np.maximum(near, 1e-6)[:, None]
+    return {
+        "d_min_ang": float(near[0]),
+        "d_mean_ang": mean,
+        "d_std_ang": float(near.std()),
+        "d_max_ang": float(near[-1]),
+        "coordination_number": float(len(near)),
+        "volume_ang3": hull_volume_ang3(scene.env.coords_ang[anions[_corners(distances, len(chosen))]]),
+        "distortion": float(np.abs(near - mean).mean() / mean) if mean > 0.0 else float("nan"),
+        "off_centre_ang": float(np.linalg.norm(corners.mean(axis=0) - ion)),
+        # Eigenvalues of the directions' second moment: 1/3 each for an isotropic cage, the least is 0 for a
+        # planar one.
+        "flatness": float(np.linalg.eigvalsh(units.T @ units / len(units))[0]),
+    }
+
+
+def _cation_charge(scene: Scene, point: int) -> float:
+    """Return the charge of the nearest cations, averaged over those that tie."""
+    if not scene.is_cation.any():
+        return float("nan")
+    distances = scene.distances_ang[point, scene.is_cation]
+    return float(scene.env.charges[scene.is_cation][distances <= distances.min() + TIE_ANG].mean())
+
+
+def _states(scene: Scene, image: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+    """Return the ends (mean, absolute difference), middle and tight states."""
+    tightness = image["anion_1_ang"][MIDDLE_HALF]
+    tight = np.flatnonzero(tightness <= tightness.min() + TIE_ANG) + MIDDLE_HALF.start
+
+    def describe(point: int) -> NDArray[np.float64]:
+        found = polyhedron(scene, point, float(image["mean_anion_ang"][point]))
+        found["cation_charge"] = _cation_charge(scene, point)
+        found.update({name: float(values[point]) for name, values in image.items()})
+        return np.array([found[quantity] for quantity in STATE_QUANTITIES])
+
+    first, last, middle = describe(0), describe(N_POINTS - 1), describe(MIDDLE)
+    squeezed = np.mean([describe(int(point)) for point in tight], axis=0)
+    states = {
+        "ends": (first + last) / 2.0,
+        "ends_difference": np.abs(first - last),
+        "middle": middle,
+        "tight": squeezed,
+    }
+    return {
+        f"{state}_{quantity}": float(value)
+        for state, values in states.items()
+        for quantity, value in zip(STATE_QUANTITIES, values, strict=True)
+    }
+
+
+def _along(image: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+    """Return least, greatest and mean values along the path, and rise and fall from the mean of the ends."""
+    found = {}
+    for channel in ALONG_CHANNELS:
+        values = image[channel]
+        ends = (values[0] + values[-1]) / 2.0
+        found[f"along_{channel}_min"] = float(values.min())
+        found[f"along_{channel}_max"] = float(values.max())
+        found[f"along_{channel}_mean"] = float(values.mean())
+        found[f"along_{channel}_rise"] = float(values.max() - ends)
+        found[f"along_{channel}_fall"] = float(ends - values.min())
+    return found
+
+
+def _path(scene: Scene) -> dict[str, float]:
+    """Return the length of the hop and of its path."""
+    path = scene.env.path_ang
+    direct = float(np.linalg.norm(path[-1] - path[0]))
+    length = float(np.linalg.norm(np.diff(path, axis=0), axis=1).sum())
+    return {
+        "hop_length_ang": direct,
+        "path_length_ang": length,
+        "tortuosity": length / direct if direct > 0.0 else float("nan"),
+    }
+
+
+def _window(scene: Scene) -> dict[str, float]:
+    """Return the bottleneck triangle by key."""
+    window = find_window(scene)
+    return {
+        "window_radius_ang": window.radius_ang,
+        "window_free_radius_ang": window.free_radius_ang,
+        "window_fit_ang": window.fit_ang,
+        "window_area_ang2": window.area_ang2,
+        "window_shortest_edge_ang": window.shortest_edge_ang,
+        "window_offset_ang": window.offset_ang,
+        "window_crossed": window.crossed,
+    }

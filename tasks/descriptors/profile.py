@@ -1,0 +1,184 @@
+"""Group `profile`: what the ion sees at each of 21 points of its path, an image of channels by positions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tasks.descriptors.keys import group_keys
+from tasks.descriptors.scene import CUTOFF_ANG, N_POINTS, Scene, survey
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from tasks.hops.path import HopEnvironment
+
+N_ANIONS = 6
+N_CATIONS = 4
+N_GAPS = 3
+
+SOFTNESS_ANG = 0.3
+"""Length over which overlap with neighbouring ions decays in `soft_gap`; that of a Born-Mayer repulsion."""
+
+SCREENING_ANG = 2.0
+"""Decay length of the screened Coulomb sums."""
+
+CORE_ANG = 0.5
+"""Keeps screened Coulomb sums finite when a straight path runs through an atom."""
+
+DENSITY_WIDTH_ANG = 0.5
+ANION_DENSITY_RADII_ANG = (2.0, 3.0, 4.0)
+CATION_DENSITY_RADII_ANG = (2.0, 3.0, 4.0)
+
+COULOMB_EV_ANG = 14.399645
+"""e² / (4 pi epsilon_0), CODATA 2018."""
+
+
+def profile(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.float32]:
+    """Return the image of one hop.
+
+    Parameters
+    ----------
+    env : HopEnvironment
+        The path and its surroundings.
+    scene : Scene, optional
+        What `survey` makes of it, when it is at hand.
+
+    Returns
+    -------
+    ndarray of shape (channels, 21), float32
+        Channels in the registry's order, NaN where a quantity does not exist. Reversing the hop reverses the
+        last axis and changes nothing else.
+    """
+    values = channels(survey(env) if scene is None else scene)
+    return np.array([values[key] for key in group_keys("profile")], dtype=np.float32)
+
+
+def channels(scene: Scene) -> dict[str, NDArray[np.float64]]:
+    """Return every channel by its key, each an array of 21 numbers."""
+    return {
+        **_distances(scene),
+        **_gaps(scene),
+        **_bonding(scene),
+        **_electrostatics(scene),
+        **_densities(scene),
+        "off_middle_ang": _off_middle(scene),
+    }
+
+
+def nearest(distances_ang: NDArray[np.float64], count: int, limit_ang: float) -> NDArray[np.float64]:
+    """Return the `count` least distances of each row in rising order, NaN where there are fewer in reach."""
+    rows = len(distances_ang)
+    found = np.full((rows, count), np.nan)
+    have = min(count, distances_ang.shape[1])
+    if have > 0:
+        part = np.sort(np.partition(distances_ang, have - 1, axis=1)[:, :have], axis=1)
+        found[:, :have] = np.where(part < limit_ang, part, np.nan)
+    return found
+
+
+def effective_coordination(
+    distances_ang: NDArray[np.float64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return Hoppe's effective coordination number and weighted mean distance of each row.
+
+    A neighbour at distance d weighs exp(1 - (d / d_mean)^6), and d_mean is the mean under those weights.
+
+    Parameters
+    ----------
+    distances_ang : ndarray of shape (n, m)
+        Distances in Å from n points to their m possible neighbours.
+
+    Returns
+    -------
+    coordination, mean_ang : ndarray of shape (n,)
+        Both smooth in the distances.
+
+    References
+    ----------
+    Hoppe, 10.1524/zkri.1979.150.14.23.
+    """
+    mean = np.maximum(distances_ang.min(axis=1), CORE_ANG)
+    weights = np.zeros_like(distances_ang)
+    for _ in range(20):  # a contraction: 20 rounds settle it far below what float32 holds
+        weights = np.exp(1.0 - np.minimum(distances_ang / mean[:, None], 3.0) ** 6)
+        mean = np.maximum((weights * distances_ang).sum(axis=1) / weights.sum(axis=1), CORE_ANG)
+    return weights.sum(axis=1), mean
+
+
+def _columns(stem: str, values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+    """Name the columns stem_1_ang, stem_2_ang, ..."""
+    return {f"{stem}_{k + 1}_ang": values[:, k] for k in range(values.shape[1])}
+
+
+def _distances(scene: Scene) -> dict[str, NDArray[np.float64]]:
+    """Sorted distances to anions, to cations, and to the nearest other working ion."""
+    d = scene.distances_ang
+    return {
+        **_columns("anion", nearest(d[:, scene.is_anion], N_ANIONS, CUTOFF_ANG)),
+        **_columns("cation", nearest(d[:, scene.is_cation], N_CATIONS, CUTOFF_ANG)),
+        "working_ion_ang": nearest(d[:, scene.is_working], 1, CUTOFF_ANG)[:, 0],
+    }
+
+
+def _gaps(scene: Scene) -> dict[str, NDArray[np.float64]]:
+    """Room between the ion and its neighbours, as spheres of their crystal radii."""
+    gaps = scene.gap_ang[:, scene.is_anion]
+    soft = -SOFTNESS_ANG * np.log(np.exp(-gaps / SOFTNESS_ANG).sum(axis=1))
+    framework = scene.is_cation & ~scene.is_working
+    return {
+        **_columns("gap", nearest(gaps, N_GAPS, CUTOFF_ANG)),
+        "soft_gap_ang": soft,
+        "framework_gap_ang": nearest(scene.gap_ang[:, framework], 1, CUTOFF_ANG)[:, 0],
+    }
+
+
+def _bonding(scene: Scene) -> dict[str, NDArray[np.float64]]:
+    """Coordination, bond-valence sum, its mismatch, and the length of the bond-valence vector sum."""
+    coordination, mean = effective_coordination(scene.distances_ang[:, scene.is_anion])
+    valences = scene.valences[:, scene.is_anion]
+    total = valences.sum(axis=1)
+    towards = scene.env.coords_ang[scene.is_anion][None, :, :] - scene.env.path_ang[:, None, :]
+    lengths = np.maximum(scene.distances_ang[:, scene.is_anion], CORE_ANG)
+    vector = (valences[:, :, None] * towards / lengths[:, :, None]).sum(axis=1)
+    return {
+        "coordination": coordination,
+        "mean_anion_ang": mean,
+        "bond_valence_sum": total,
+        "bond_valence_mismatch": total - scene.ion_charge,
+        "bond_valence_vector": np.linalg.norm(vector, axis=1),
+    }
+
+
+def _electrostatics(scene: Scene) -> dict[str, NDArray[np.float64]]:
+    """Screened Coulomb sums over cations, over all ions, and the cations' crowding without charges."""
+    d = scene.distances_ang
+    screen = np.exp(-d / SCREENING_ANG) / np.sqrt(d**2 + CORE_ANG**2) * scene.fade
+    charges = scene.env.charges
+    cations = screen[:, scene.is_cation]
+    return {
+        "cation_crowding": cations.sum(axis=1),
+        "cation_repulsion_ev": COULOMB_EV_ANG * scene.ion_charge * (cations @ charges[scene.is_cation]),
+        "screened_potential_ev": COULOMB_EV_ANG * scene.ion_charge * (screen @ charges),
+    }
+
+
+def _densities(scene: Scene) -> dict[str, NDArray[np.float64]]:
+    """Return the counts of anions and cations in soft shells around the ion."""
+    found = {}
+    for name, mask, radii in (
+        ("anion", scene.is_anion, ANION_DENSITY_RADII_ANG),
+        ("cation", scene.is_cation, CATION_DENSITY_RADII_ANG),
+    ):
+        for radius in radii:
+            shell = np.exp(-0.5 * ((scene.distances_ang[:, mask] - radius) / DENSITY_WIDTH_ANG) ** 2)
+            found[f"{name}_density_{radius:.0f}"] = shell.sum(axis=1)
+    return found
+
+
+def _off_middle(scene: Scene) -> NDArray[np.float64]:
+    """Distance along the path from its middle."""
+    steps = np.linalg.norm(np.diff(scene.env.path_ang, axis=0), axis=1)
+    along = np.concatenate([[0.0], np.cumsum(steps)])
+    return np.abs(along - along[-1] / 2.0) if len(along) == N_POINTS else np.full(N_POINTS, np.nan)
