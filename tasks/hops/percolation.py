@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 DEFAULT_DIM_WINDOW_EV = 0.30
 """How much higher than the 1-D barrier a barrier may be for its dimension still to count."""
 
+WINDOW_ROUNDING_EV = 1e-9
+"""Rounding that a barrier exactly at the window's edge is forgiven: 0.9 - 0.6 is more than 0.3 in floats."""
+
 DEFAULT_DRAWS = 200
 """Joint draws behind an interval."""
 
@@ -281,7 +284,8 @@ def _dimension(barriers_ev: Mapping[int, float], dim_window_ev: float) -> int:
     """Return the largest dimension whose barrier is within the window of the 1-D one."""
     if 1 not in barriers_ev:
         return 0
-    return max(dim for dim, barrier in barriers_ev.items() if barrier <= barriers_ev[1] + dim_window_ev)
+    highest = barriers_ev[1] + dim_window_ev + WINDOW_ROUNDING_EV
+    return max(dim for dim, barrier in barriers_ev.items() if barrier <= highest)
 
 
 def _sites(orbits: Sequence[Sequence[Edge]]) -> list[int]:

@@ -71,8 +71,8 @@ class PeriodicGraph:
         Returns
         -------
         tuple of tuple of int
-            As many vectors as `dimension`. Of several such components the one with the shortest basis counts, and of
-            equally short ones that which lies nearest to the first axes.
+            As many vectors as `dimension`. Of several such components the one with the shortest basis counts,
+            and of equally short ones that which lies nearest to the first axes.
         """
         lattices = [[row for row in rows if row is not None] for rows in self._rows.values()]
         best = [short_basis(rows) for rows in lattices if len(rows) == self.dimension]

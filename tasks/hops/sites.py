@@ -97,7 +97,10 @@ def assign_charges(structure: StructureType) -> Charges:
     by_valence = _by_bond_valence(structure)
     if by_valence is not None:
         return Charges(values=by_valence, method="bond_valence")
-    by_element = _by_composition(structure.composition)
+    with warnings.catch_warnings():
+        # pymatgen warns of elements without an electronegativity or statistics, and then finds nothing.
+        warnings.simplefilter("ignore")
+        by_element = _by_composition(structure.composition)
     if by_element is not None:
         values = tuple(by_element[site.specie.symbol] for site in structure)
         return Charges(values=values, method="composition")
@@ -140,13 +143,11 @@ def _by_composition(composition: Composition) -> dict[str, float] | None:
     if not _is_quick(amounts, states):
         return None
     try:
-        with warnings.catch_warnings():
-            # The guess warns of elements that it has no statistics for, and then simply finds nothing.
-            warnings.simplefilter("ignore")
-            guesses = reduced.oxi_state_guesses(oxi_states_override={k: list(v) for k, v in states.items()})
+        guesses = reduced.oxi_state_guesses(oxi_states_override={k: list(v) for k, v in states.items()})
     except Exception:  # noqa: BLE001 - any failure of the peer means that this way does not work
         return None
-    if not guesses:
+    # A guess of zeros, as for a metal, is no charge assignment.
+    if not guesses or not any(guesses[0].values()):
         return None
     return {str(symbol): float(state) for symbol, state in guesses[0].items()}
 

@@ -1,0 +1,240 @@
+"""The hop network: complete, grouped rightly, and the same however the crystal is written down."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+import time
+import warnings
+
+import numpy as np
+import pytest
+import spglib
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pymatgen.analysis.diffusion.neb.pathfinder import DistinctPathFinder
+from pymatgen.core import Lattice, Structure
+
+from tasks.hops import symmetry
+from tasks.hops.errors import HopsError, NoWorkingIonError, TooManyHopsError
+from tasks.hops.network import distance_to_segment_ang, hop_network, percolating_orbits
+from tasks.hops.symmetry import symmetry_dataset
+
+NAMES = ["LiCoO2", "LiFePO4", "Li2MnO3", "LiMn2O4"]
+
+
+def summary(network, per=1):
+    """What must not depend on how the crystal is written down."""
+    return sorted(
+        (round(h.distance_ang, 3), h.multiplicity / per, h.direction_symmetric, h.blocked_by or "")
+        for h in network.hops
+    )
+
+
+def naive_pairs(structure, cutoff_ang):
+    """All undirected pairs of lithium sites, by plain loops over images."""
+    sites = [k for k, site in enumerate(structure) if site.specie.symbol == "Li"]
+    pairs = set()
+    for i, j, *image in itertools.product(sites, sites, *[range(-4, 5)] * 3):
+        vector = structure[j].frac_coords + image - structure[i].frac_coords
+        if 0 < np.linalg.norm(vector @ structure.lattice.matrix) <= cutoff_ang:
+            pairs.add(min((i, j, *image), (j, i, *(-x for x in image))))
+    return pairs
+
+
+def naive_orbits(structure, pairs):
+    """Group pairs by moving both ends' coordinates with every operation and looking them up again."""
+    with warnings.catch_warnings():
+        # spglib announces coming changes of its error handling on every call.
+        warnings.simplefilter("ignore")
+        found = spglib.get_symmetry_dataset(
+            (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers), symprec=0.01
+        )
+    sites = [k for k, site in enumerate(structure) if site.specie.symbol == "Li"]
+
+    def locate(point):
+        for k in sites:
+            rest = point - structure[k].frac_coords
+            if np.linalg.norm((rest - np.rint(rest)) @ structure.lattice.matrix) < 0.05:
+                return k, np.rint(rest).astype(int)
+        raise AssertionError
+
+    orbits = []
+    left = set(pairs)
+    while left:
+        i, j, *image = min(left)
+        members = set()
+        for turn, move in zip(found.rotations, found.translations, strict=True):
+            a, cell_a = locate(turn @ structure[i].frac_coords + move)
+            b, cell_b = locate(turn @ (structure[j].frac_coords + image) + move)
+            shift = tuple(int(x) for x in cell_b - cell_a)
+            members.add(min((a, b, *shift), (b, a, *(-x for x in shift))))
+        orbits.append(tuple(sorted(members)))
+        left -= members
+    return sorted(orbits)
+
+
+@pytest.mark.parametrize(("name", "count"), [("LiCoO2", 3), ("LiFePO4", 2), ("Li2MnO3", 18), ("LiMn2O4", 1)])
+def test_known_counts_and_the_peer(structures, name, count):
+    crystal = structures[name]
+    hops = hop_network(crystal, "Li", cutoff_ang=5.0).hops
+    assert len(hops) == count
+    with warnings.catch_warnings():
+        # The peer uses calls that its own libraries call outdated.
+        warnings.simplefilter("ignore")
+        peer = DistinctPathFinder(crystal, "Li", max_path_length=5.0, symprec=0.01).get_paths()
+    np.testing.assert_allclose([h.distance_ang for h in hops], [p.length for p in peer], atol=1e-3)
+
+
+def test_olivine_lengths(structures):
+    hops = hop_network(structures["LiFePO4"], "Li", cutoff_ang=5.0).hops
+    assert [h.distance_ang for h in hops] == pytest.approx([3.005, 4.692], abs=1e-3)
+    assert [h.multiplicity for h in hops] == [4, 4]
+
+
+@pytest.mark.parametrize("name", ["LiCoO2", "LiFePO4", "Li2MnO3"])
+def test_orbits_equal_brute_force(structures, name):
+    crystal = structures[name].get_primitive_structure()
+    hops = hop_network(crystal, "Li", cutoff_ang=5.0).hops
+    pairs = naive_pairs(crystal, 5.0)
+    assert sum(h.multiplicity for h in hops) == len(pairs)
+    assert sorted(h.orbit for h in hops) == naive_orbits(crystal, pairs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_orbits_are_canonical_and_of_one_length(structures, name):
+    crystal = structures[name]
+    for hop in hop_network(crystal, "Li", cutoff_ang=5.0).hops:
+        assert hop.orbit[0] == (hop.i, hop.j, *hop.image)
+        assert len(hop.orbit) == hop.multiplicity == len(set(hop.orbit))
+        assert list(hop.orbit) == sorted(hop.orbit)
+        for i, j, *image in hop.orbit:
+            assert (i, j, *image) < (j, i, *(-x for x in image))
+            assert crystal.get_distance(i, j, jimage=image) == pytest.approx(hop.distance_ang, abs=1e-3)
+
+
+@given(
+    name=st.sampled_from(NAMES),
+    seed=st.integers(0, 2**32 - 1),
+    cell=st.sampled_from(["as is", "primitive", "double", "skew", "niggli"]),
+)
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_network_does_not_depend_on_how_the_crystal_is_written(structures, name, seed, cell):
+    crystal = structures[name]
+    rng = np.random.default_rng(seed)
+    other = {
+        "as is": crystal.copy,
+        "primitive": crystal.get_primitive_structure,
+        "double": lambda: crystal * (1, 2, 1),
+        "skew": lambda: crystal * [[1, 1, 0], [0, 1, 0], [1, 0, 1]],
+        "niggli": lambda: crystal.get_reduced_structure("niggli"),
+    }[cell]()
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    frac = other.frac_coords + rng.uniform(-2, 2, 3) + rng.integers(-2, 3, (len(other), 3))
+    noise = rng.normal(scale=2e-4, size=(len(other), 3)) @ np.linalg.inv(other.lattice.matrix)
+    order = rng.permutation(len(other))
+    moved = Structure(other.lattice.matrix @ turn, [other.species[k] for k in order], (frac + noise)[order])
+    expected = hop_network(crystal, "Li", cutoff_ang=5.2)
+    got = hop_network(moved, "Li", cutoff_ang=5.2)
+    n_expected, n_got = len(crystal), len(moved)
+    assert got.reached_dim == expected.reached_dim
+    want, have = summary(expected, n_expected), summary(got, n_got)
+    # Noise reorders hops of nearly one length, so what is counted and what is measured are compared apart.
+    assert sorted(row[1:] for row in have) == sorted(row[1:] for row in want)
+    np.testing.assert_allclose([r[0] for r in have], [r[0] for r in want], atol=3e-3)
+
+
+def test_default_cutoff_is_the_least_that_connects_in_three_dimensions(structures):
+    for name, expected in {"LiCoO2": 4.957, "LiMn2O4": 3.571, "LiFePO4": 5.673, "Li2MnO3": 2.896}.items():
+        network = hop_network(structures[name], "Li")
+        assert network.cutoff_ang == pytest.approx(expected, abs=2e-3)
+        assert network.reached_dim == 3
+        assert max(h.distance_ang for h in network.hops) <= network.cutoff_ang + 1e-3
+        shorter = hop_network(structures[name], "Li", cutoff_ang=network.cutoff_ang - 0.01)
+        assert shorter.reached_dim < 3
+
+
+def test_default_cutoff_falls_back_to_the_largest_dimension_in_reach():
+    layers = Structure(Lattice.tetragonal(3.0, 9.0), ["Li", "O"], [[0, 0, 0], [0.5, 0.5, 0.25]])
+    network = hop_network(layers, "Li")
+    assert network.reached_dim == 2
+    assert network.cutoff_ang == pytest.approx(3.0)
+    assert [h.multiplicity for h in network.hops] == [2]
+
+
+def test_nothing_in_reach_gives_an_empty_network():
+    lonely = Structure(Lattice.cubic(8.0), ["Li", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    network = hop_network(lonely, "Li")
+    assert (network.hops, network.reached_dim, network.cutoff_ang) == ((), 0, 6.0)
+
+
+def test_degenerate_shell_is_taken_whole():
+    # The two axes differ by less than the shell tolerance; the third is too long to matter.
+    near = Structure(Lattice.orthorhombic(3.0, 3.0008, 9.0), ["Li", "O"], [[0, 0, 0], [0.5, 0.5, 0.5]])
+    assert len(hop_network(near, "Li", cutoff_ang=3.0, symprec=1e-5).hops) == 2
+
+
+def test_a_hop_through_a_third_site_is_marked_and_carries_nothing():
+    chain = Structure(Lattice.tetragonal(9.0, 2.9), ["Li", "O"], [[0, 0, 0], [0.25, 0.25, 0.5]])
+    network = hop_network(chain, "Li", cutoff_ang=6.0)
+    assert [h.blocked_by for h in network.hops] == [None, "network_site"]
+    assert [len(orbit) for orbit in percolating_orbits(network)] == [1, 0]
+
+
+def test_a_hop_through_a_host_atom_is_marked_and_does_not_connect():
+    perovskite_like = Structure(Lattice.cubic(4.0), ["Li", "O"], [[0, 0, 0], [0.5, 0, 0]])
+    network = hop_network(perovskite_like, "Li", cutoff_ang=4.0)
+    blocked = {h.blocked_by: h.multiplicity for h in network.hops}
+    assert blocked == {"host_atom": 1, None: 2}
+    assert network.reached_dim == 2
+
+
+def test_direction_symmetry():
+    # A polar chain: nothing maps +z onto -z, while an in-plane mirror maps +x onto -x.
+    polar = Structure(
+        Lattice.tetragonal(3.0, 3.5), ["Li", "O", "F"], [[0, 0, 0], [0.5, 0.5, 0.2], [0.5, 0.5, 0.65]]
+    )
+    hops = hop_network(polar, "Li", cutoff_ang=3.5).hops
+    assert {round(h.distance_ang, 1): h.direction_symmetric for h in hops} == {3.0: True, 3.5: False}
+
+
+def test_failed_symmetry_leaves_every_hop_alone(structures, monkeypatch):
+    monkeypatch.setattr(symmetry.spglib, "get_symmetry_dataset", lambda *_, **__: None)
+    crystal = structures["LiCoO2"]
+    network = hop_network(crystal, "Li", cutoff_ang=3.0)
+    assert not network.symmetry_found
+    assert [h.multiplicity for h in network.hops] == [1] * 9
+    assert network.reached_dim == 2
+    assert symmetry_dataset(crystal, 0.01) is None
+
+
+def test_too_many_hops_names_the_count_and_survives_pickling(structures):
+    with pytest.raises(TooManyHopsError, match="18 symmetry-distinct hops") as caught:
+        hop_network(structures["Li2MnO3"], "Li", cutoff_ang=5.0, max_hops=17)
+    again = pickle.loads(pickle.dumps(caught.value))
+    assert (again.count, again.max_hops, str(again)) == (18, 17, str(caught.value))
+    assert len(hop_network(structures["Li2MnO3"], "Li", cutoff_ang=5.0, max_hops=18).hops) == 18
+
+
+def test_bad_requests_are_refused(structures):
+    with pytest.raises(NoWorkingIonError, match="holds no Na"):
+        hop_network(structures["LiCoO2"], "Na")
+    with pytest.raises(HopsError, match="must be positive"):
+        hop_network(structures["LiCoO2"], "Li", cutoff_ang=0.0)
+
+
+def test_distance_to_segment_against_dense_sampling():
+    rng = np.random.default_rng(0)
+    points, (start, end) = rng.uniform(-3, 3, (50, 3)), rng.uniform(-2, 2, (2, 3))
+    line = start + np.linspace(0, 1, 20001)[:, None] * (end - start)
+    sampled = np.linalg.norm(points[:, None] - line[None], axis=2).min(axis=1)
+    np.testing.assert_allclose(distance_to_segment_ang(points, start, end), sampled, atol=1e-4)
+
+
+def test_large_supercell_is_quick(structures):
+    crystal = structures["LiFePO4"] * (2, 2, 2)
+    hop_network(crystal, "Li")
+    start = time.perf_counter()
+    hop_network(crystal, "Li")
+    # Takes about 0.02 s; the bound only catches a change of order of growth.
+    assert time.perf_counter() - start < 1.0
