@@ -96,13 +96,9 @@ def conform(table: pa.Table, row_type: type[Row]) -> pa.Table:
             f"columns do not fit table {row_type.table!r}: missing {missing}, unknown {unknown}"
         )
     try:
-        table = table.select(schema.names).cast(schema)
+        return table.select(schema.names).cast(schema)  # refuses nulls where a field may not be null
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError) as error:
         raise RefusedRowsError(f"columns do not fit table {row_type.table!r}: {error}") from error
-    for field in schema:
-        if not field.nullable and table.column(field.name).null_count:
-            raise RefusedRowsError(f"column {field.name!r} of {row_type.table!r} holds nulls; it may not")
-    return table
 
 
 def _unwrap(annotation: object) -> tuple[object, bool]:

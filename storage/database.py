@@ -33,6 +33,7 @@ STORAGE_VERSION = "v1.2.0"
 ALIAS = "lihop"
 DEFAULT_WAIT_S = 60.0
 _POLL_S = 0.05
+_LOCK_MESSAGE = "Could not set lock"
 _MAGIC = b"DUCK"
 _MAGIC_AT = 8
 
@@ -243,7 +244,7 @@ def _attach(
             connection.execute(f"USE {ALIAS}")
         except duckdb.Error as error:
             connection.close()
-            if "lock" not in str(error).lower():
+            if _LOCK_MESSAGE not in str(error):
                 raise _unusable(path, error) from error
             if time.monotonic() >= deadline:
                 raise DatabaseLockedError(

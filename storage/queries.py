@@ -221,7 +221,8 @@ def schema(db: str | Path) -> str:
     with reading(db) as connection:
         relations = connection.execute(
             "SELECT 'table', table_name, comment FROM duckdb_tables() "
-            "WHERE database_name = current_database() UNION ALL SELECT 'view', view_name, comment FROM duckdb_views() "
+            "WHERE database_name = current_database() "
+            "UNION ALL SELECT 'view', view_name, comment FROM duckdb_views() "
             "WHERE database_name = current_database() AND NOT internal ORDER BY 1, 2"
         ).fetchall()
         columns = connection.execute(
