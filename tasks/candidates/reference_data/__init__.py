@@ -1,0 +1,1 @@
+"""Data of the reference set: structures, one file a family, and bond-valence parameters. Holds no code."""
