@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tomllib
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import cache
@@ -13,13 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import spglib
-from pymatgen.core import Composition, Element, Lattice, Structure
+from pymatgen.core import Lattice, Structure
 
 from storage.records import Reason
 from tasks.candidates.source import RawMaterial, SourceItem
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from importlib.resources.abc import Traversable
 
     from numpy.typing import NDArray
@@ -31,11 +32,16 @@ SCREEN = "screen"
 PROVENANCES = ("experiment", "materials-project", "devi2025")
 """Where the coordinates come from: a published refinement, or a published DFT relaxation."""
 
-FARADAY_MAH_MOL = 96485.33212 / 3.6
-"""Faraday constant (CODATA 2018) in mAh/mol."""
-
 SAME_SITE_ANG = 0.05
 """Images of one site under the space group that lie closer than this are one atom on a special position."""
+
+
+@contextmanager
+def quiet_spglib() -> Iterator[None]:
+    """Silence what spglib says on every call: how it will report errors one day."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
 
 
 class ReferenceDataError(ValueError):
@@ -176,7 +182,8 @@ def _entry(raw: dict[str, Any], family: str) -> ReferenceEntry:
 
 def _validate(entry: ReferenceEntry) -> None:
     """Refuse an entry whose declarations contradict each other."""
-    setting = spglib.get_spacegroup_type(entry.hall_number)
+    with quiet_spglib():
+        setting = spglib.get_spacegroup_type(entry.hall_number)
     if setting is None or setting.number != entry.space_group_number:
         raise ReferenceDataError(
             f"{entry.material_id}: hall_number {entry.hall_number} is not a setting of space group "
@@ -237,7 +244,8 @@ def get(material_id: str) -> ReferenceEntry:
 
 def _orbit(site: ReferenceSite, entry: ReferenceEntry, lattice: Lattice) -> NDArray[np.float64]:
     """Return the distinct images of a site in the cell, (n, 3)."""
-    symmetry = spglib.get_symmetry_from_database(entry.hall_number)
+    with quiet_spglib():
+        symmetry = spglib.get_symmetry_from_database(entry.hall_number)
     images = symmetry["rotations"] @ np.asarray(site.frac_coords) + symmetry["translations"]
     images = images % 1.0
     kept: list[NDArray[np.float64]] = []
@@ -281,13 +289,6 @@ def structure(entry: ReferenceEntry) -> Structure:
         species += [dict(site.species)] * len(images)
         coords += list(images)
     return Structure(lattice, species, np.asarray(coords))
-
-
-def capacity_mah_g(entry: ReferenceEntry, working_ion: str = "Li") -> float | None:
-    """Return the theoretical gravimetric capacity with every working ion removed, None without one."""
-    composition = Composition(entry.formula)
-    n_ions = composition[Element(working_ion)]
-    return float(n_ions * FARADAY_MAH_MOL / composition.weight) if n_ions > 0 else None
 
 
 class ReferenceSource:

@@ -271,10 +271,12 @@ def _primitive(structure: Structure, symprec_ang: float = RELAXATION_NOISE_ANG) 
     """Return the primitive cell, forgiving the noise of a relaxation."""
     species = sorted({site.specie.symbol for site in structure})
     numbers = [species.index(site.specie.symbol) for site in structure]
-    cell = spglib.find_primitive((structure.lattice.matrix, structure.frac_coords, numbers), symprec_ang)
-    if cell is None:
+    cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+    with reference.quiet_spglib():
+        primitive = spglib.find_primitive(cell, symprec=symprec_ang)
+    if primitive is None:
         return structure
-    lattice, coords, found = cell
+    lattice, coords, found = primitive
     return Structure(Lattice(lattice), [species[i] for i in found], coords)
 
 
