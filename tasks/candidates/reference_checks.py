@@ -188,9 +188,9 @@ def space_group_number(structure: Structure, symprec_ang: float = SYMPREC_ANG) -
     """Return the number of the space group that spglib finds, None when it finds none."""
     species = sorted({site.species_string for site in structure})
     numbers = [species.index(site.species_string) + 1 for site in structure]
-    dataset = spglib.get_symmetry_dataset(
-        (structure.lattice.matrix, structure.frac_coords, numbers), symprec_ang
-    )
+    cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+    with reference.quiet_spglib():
+        dataset = spglib.get_symmetry_dataset(cell, symprec=symprec_ang)
     return None if dataset is None else int(dataset.number)
 
 
