@@ -28,8 +28,7 @@ install: $(STAMP)
 
 demo: $(STAMP)
 	$(BIN)/lihop screen --source reference
-	$(BIN)/lihop rank --limit 25
-	$(BIN)/lihop next
+	@$(BIN)/lihop rank --hints
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)

@@ -18,12 +18,14 @@ from tasks.candidates.source import RejectedError
 from tasks.hops.sites import Charges, assign_charges
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.candidates.source import RawMaterial
 
 STAGE_VERSION = 1
 
-ANIONS = frozenset({"N", "O", "F", "P", "S", "Cl", "Se", "Br", "Te", "I"})
-"""Elements that can coordinate a working ion as its anion."""
+ANIONS = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
+"""Elements that can coordinate a working ion as its anion, and that the descriptors know as such."""
 
 OVERLAP_ANG = 0.7
 """Two atoms nearer than this are an error in the structure: the shortest bond there is, H-H, has 0.74 Å."""
@@ -209,7 +211,7 @@ def structure_hash(structure: Structure) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
 
 
-def merge_duplicates(candidates: list[Candidate]) -> dict[str, str]:
+def merge_duplicates(candidates: Sequence[Candidate]) -> dict[str, str]:
     """Return for each structure hash the hash of the material that stands for it, the first in order.
 
     Structures of the same composition are compared by pymatgen's StructureMatcher with its defaults.

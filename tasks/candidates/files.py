@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage.records import Reason
-from tasks.candidates.source import RawMaterial, RejectedError, SourceError, SourceItem
+from tasks.candidates.source import EmptySourceError, RawMaterial, RejectedError, SourceError, SourceItem
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -56,7 +56,7 @@ class FilesSource:
             return [self._item(root, root.name)]
         found = [path for path in sorted(root.rglob("*")) if path.is_file() and reader_for(path) is not None]
         if not found:
-            raise SourceError(f"--path {self.path}: the folder holds no structure file; known are {FORMATS}")
+            raise EmptySourceError(f"--path {self.path}: the folder holds no structure file; known are {FORMATS}")
         return [self._item(path, path.relative_to(root).as_posix()) for path in found]
 
     def _item(self, path: Path, item_id: str) -> SourceItem:

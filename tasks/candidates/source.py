@@ -17,6 +17,10 @@ class SourceError(ValueError):
     """A source as a whole cannot be used: a folder that is not there, or holds nothing readable."""
 
 
+class EmptySourceError(SourceError):
+    """A source that could be reached and holds nothing to screen."""
+
+
 class RejectedError(ValueError):
     """One item or structure cannot be screened.
 
@@ -74,7 +78,9 @@ class RawMaterial:
 class Source(Protocol):
     """Where candidates come from. Must be picklable: workers read the items."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Name under which its candidates are recorded."""
 
     def items(self) -> Sequence[SourceItem]:
         """Return what there is to read, without reading structures.

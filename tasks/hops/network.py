@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from tasks.hops.orbits import Orbit
     from tasks.hops.periodic import Edge
 
+STAGE_VERSION = 1
+"""Raised whenever the same structure gives other results: it is part of the keys that results stand under."""
+
 DEFAULT_MAX_CUTOFF_ANG = 6.0
 """Longest hop that the default cutoff may choose: beyond it lies hardly any hop of the literature."""
 

@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from tasks.hops.sites import Charges
 
+STAGE_VERSION = 1
+"""Raised whenever the same structure gives other results: it is part of the keys that results stand under."""
+
 DEFAULT_RADIUS_ANG = 8.0
 """Reach of the cluster around each path point: beyond the second anion shell of every ion on the path."""
 

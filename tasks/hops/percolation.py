@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
     from tasks.hops.periodic import Edge, Vector
 
+STAGE_VERSION = 1
+"""Raised whenever the same barriers give other results: it is part of the keys that results stand under."""
+
 DEFAULT_DIM_WINDOW_EV = 0.30
 """How much higher than the 1-D barrier a barrier may be for its dimension still to count."""
 

@@ -14,6 +14,9 @@ from tasks.hops.symmetry import DEFAULT_SYMPREC_ANG, primitive_cell
 if TYPE_CHECKING:
     from pymatgen.core import Structure as StructureType
 
+STAGE_VERSION = 1
+"""Raised whenever the same structure gives other results: it is part of the keys that results stand under."""
+
 MAX_BOND_VALENCE_SITES = 300
 """Primitive cells beyond this many sites are charged by composition, since bond valence grows slow there."""
 

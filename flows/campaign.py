@@ -1,0 +1,193 @@
+"""A screening from source to published database, with or without Prefect."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import secrets
+from collections import Counter
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from flows.collecting import collect
+from flows.computing import compute
+from flows.context import Context
+from flows.runners import BatchPool, PlainSteps
+from storage.records import Failure, Run, RunFailure, RunMaterial
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from flows.parameters import ScreenParameters
+    from flows.runners import Steps
+    from storage.records import Candidate
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a screening did.
+
+    Parameters
+    ----------
+    run_id : str
+        Identifier of the run in the database.
+    database : str
+        The published database.
+    n_items : int
+        Items that the source has.
+    n_candidates : int
+        Distinct materials that were screened.
+    n_computed, n_reused : int
+        Those for which something was computed, and those that were there already.
+    n_with_result : int
+        Those that have a percolation result, be it that nothing percolates.
+    failures : dict of str to int
+        Everything without a result, by reason.
+    """
+
+    run_id: str
+    database: str
+    n_items: int
+    n_candidates: int
+    n_computed: int
+    n_reused: int
+    n_with_result: int
+    failures: dict[str, int]
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields, for JSON."""
+        return asdict(self)
+
+
+def new_run_id() -> str:
+    """Return an identifier that sorts by time and does not collide."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def run_name(parameters: ScreenParameters) -> str:
+    """Return what people call a run: what it screens."""
+    what = parameters.source if parameters.path is None else f"{parameters.source} {parameters.path}"
+    return f"{parameters.working_ion} {what}"
+
+
+def screen(parameters: ScreenParameters) -> Summary:
+    """Screen without Prefect: the same work, on a pool of processes.
+
+    Parameters
+    ----------
+    parameters : ScreenParameters
+        What to screen, and how.
+
+    Returns
+    -------
+    Summary
+        What came of it; the results are in the database.
+
+    Raises
+    ------
+    SourceError
+        When the source as a whole cannot be used.
+    """
+    with BatchPool(parameters.workers) as pool:
+        return run_campaign(parameters, PlainSteps(pool))
+
+
+def run_campaign(parameters: ScreenParameters, steps: Steps, run_id: str | None = None) -> Summary:
+    """Collect candidates, compute what is new, record it batch by batch, and publish.
+
+    Parameters
+    ----------
+    parameters : ScreenParameters
+        What to screen, and how.
+    steps : Steps
+        How batches are run.
+    run_id : str, optional
+        Identifier of the run; a fresh one otherwise.
+
+    Raises
+    ------
+    SourceError, CheckpointError, StorageError
+        When the source, the model or the database as a whole cannot be used.
+    """
+    context = Context.of(parameters, steps, new_run_id() if run_id is None else run_id, run_name(parameters))
+    context.recorder.start_run(_run_row(context))
+    try:
+        summary = _screen(context)
+    except BaseException:
+        context.recorder.finish_run(
+            context.run_id, status="failed", n_candidates=0, n_computed=0, n_reused=0, n_failed=0
+        )
+        raise
+    context.recorder.finish_run(
+        context.run_id,
+        status="completed",
+        n_candidates=summary.n_candidates,
+        n_computed=summary.n_computed,
+        n_reused=summary.n_reused,
+        n_failed=sum(summary.failures.values()),
+    )
+    context.recorder.publish()
+    return summary
+
+
+def _screen(context: Context) -> Summary:
+    collected = collect(context)
+    kept = collected.candidates
+    # Who takes part is recorded first: what is computed before a crash then shows in the ranking.
+    context.recorder.record(rows=[_participant(context, row) for row in kept])
+    left = compute(context, kept)
+    failures = collected.failures + _later_failures(context, kept)
+    context.recorder.record(rows=failures)
+    context.recorder.record(rows=[_taken(context, row) for row in failures])
+    finished = context.recorder.known_stage_keys([context.percolation_key(row) for row in kept])
+    return Summary(
+        run_id=context.run_id,
+        database=str(context.recorder.paths.published),
+        n_items=collected.n_items,
+        n_candidates=len(kept),
+        n_computed=left.n_new,
+        n_reused=left.n_reused,
+        n_with_result=len(finished),
+        failures=dict(sorted(Counter(row.reason.value for row in failures).items())),
+    )
+
+
+def _later_failures(context: Context, kept: Sequence[Candidate]) -> list[Failure]:
+    keys = [key for row in kept for key in (context.hops_key(row), context.percolation_key(row))]
+    return context.recorder.rows_under(Failure, keys)
+
+
+def _run_row(context: Context) -> Run:
+    asked = context.parameters
+    return Run(
+        run_id=context.run_id,
+        name=context.name,
+        source=asked.source,
+        working_ion=asked.working_ion,
+        settings_json=json.dumps(asked.deciding(), sort_keys=True),
+        settings_digest=asked.digest(),
+        model_digest=context.model_digest,
+        code_version=importlib.metadata.version("lihop"),
+        started_at=datetime.now(UTC).replace(tzinfo=None),
+        status="running",
+    )
+
+
+def _participant(context: Context, candidate: Candidate) -> RunMaterial:
+    return RunMaterial(
+        run_id=context.run_id,
+        structure_hash=candidate.structure_hash,
+        working_ion=candidate.working_ion,
+        material_id=candidate.material_id,
+        hops_stage_key=context.hops_key(candidate),
+        prediction_stage_key=context.prediction_key(candidate),
+        percolation_stage_key=context.percolation_key(candidate),
+    )
+
+
+def _taken(context: Context, failure: Failure) -> RunFailure:
+    return RunFailure(
+        run_id=context.run_id,
+        **{name: getattr(failure, name) for name in RunFailure.model_fields if name != "run_id"},
+    )

@@ -1,0 +1,127 @@
+"""`lihop data`: the reference set, the descriptors, and the hops of a structure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from flows.cli.errors import UsageError
+from flows.cli.output import print_json, print_table
+from flows.settings import resolve
+
+if TYPE_CHECKING:
+    from tasks.candidates.source import RawMaterial
+
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+REFERENCE_COLUMNS = {
+    "material_id": "id",
+    "name": "name",
+    "family": "family",
+    "space_group_found": "space group",
+    "gii_vu": "GII (v.u.)",
+    "min_distance_ang": "shortest (Å)",
+    "volume_deviation": "volume / devi2025 - 1",
+    "n_independent_checks": "checks",
+    "source": "source",
+}
+DESCRIPTOR_COLUMNS = {
+    "group": "group",
+    "key": "key",
+    "shape": "shape",
+    "unit": "unit",
+    "meaning": "meaning",
+    "reference": "reference",
+}
+HOP_COLUMNS = {
+    "i": "from",
+    "j": "to",
+    "image": "in cell",
+    "distance_ang": "length (Å)",
+    "multiplicity": "equivalent",
+    "direction_symmetric": "symmetric",
+    "blocked_by": "blocked by",
+}
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(
+        help="What lihop brings: reference structures, descriptors, hops.", no_args_is_help=True
+    )
+    group.command("reference")(reference)
+    group.command("descriptors")(descriptors)
+    group.command("hops")(hops)
+    app.add_typer(group, name="data")
+
+
+def reference(as_json: Json = False) -> None:
+    """Print the reference set with its checks, and how many have no check but their own source."""
+    from tasks.candidates.reference_checks import reference_table
+
+    rows = reference_table()
+    if as_json:
+        print_json(rows)
+        return
+    print_table(rows, REFERENCE_COLUMNS)
+    alone = sum(row["n_independent_checks"] == 0 for row in rows)
+    print(f"{len(rows)} structures; {alone} have no check but their own source.")
+
+
+def descriptors(as_json: Json = False) -> None:
+    """Print every descriptor: key, shape, unit, meaning, reference."""
+    from tasks.descriptors.keys import descriptor_table
+
+    rows = descriptor_table()
+    print_json(rows) if as_json else print_table(rows, DESCRIPTOR_COLUMNS)
+
+
+def hops(
+    material: Annotated[str, typer.Argument(help="Identifier in the reference set, or a structure file.")],
+    working_ion: Annotated[str | None, typer.Option(help="Element symbol of the ion that moves.")] = None,
+    cutoff_ang: Annotated[float | None, typer.Option(help="Longest hop in Å.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Print the symmetry-distinct hops of a structure; as JSON with every equivalent of each."""
+    from tasks.candidates.cleaning import CleaningSettings, clean, load_structure
+    from tasks.hops.network import hop_network
+
+    settings = resolve({"working_ion": working_ion, "cutoff_ang": cutoff_ang})
+    raw = _find(material)
+    structure = load_structure(clean(raw, CleaningSettings(working_ion=settings.working_ion), "none"))
+    network = hop_network(structure, settings.working_ion, cutoff_ang=settings.cutoff_ang)
+    rows = [
+        {
+            "i": hop.i,
+            "j": hop.j,
+            "image": list(hop.image),
+            "distance_ang": hop.distance_ang,
+            "multiplicity": hop.multiplicity,
+            "direction_symmetric": hop.direction_symmetric,
+            "blocked_by": hop.blocked_by,
+            "orbit": [list(edge) for edge in hop.orbit],
+        }
+        for hop in network.hops
+    ]
+    if as_json:
+        print_json({"material_id": raw.material_id, "cutoff_ang": network.cutoff_ang, "hops": rows})
+        return
+    print_table(rows, HOP_COLUMNS, title=f"{raw.material_id}: hops up to {network.cutoff_ang:.3f} Å")
+
+
+def _find(material: str) -> RawMaterial:
+    from pathlib import Path
+
+    from tasks.candidates.files import FilesSource
+    from tasks.candidates.reference import ReferenceSource
+
+    source = FilesSource(material) if Path(material).exists() else ReferenceSource()
+    items = source.items()
+    wanted = [
+        item for item in items if Path(material).exists() or item.item_id in {material, f"ref-{material}"}
+    ]
+    if not wanted:
+        names = ", ".join(item.item_id for item in items)
+        raise UsageError(f"{material!r} is neither a file nor in the reference set, which has {names}")
+    return source.read(wanted[0])[0]

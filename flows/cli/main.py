@@ -1,0 +1,75 @@
+"""The `lihop` command: its sub-commands, and how an error becomes a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+from pydantic import ValidationError
+
+from flows.cli import data, doctor, learning, results, screening
+from flows.cli.errors import BAD_USAGE, NOTHING_USABLE, NothingUsableError, UsageError
+from models.errors import ModelError
+from storage.errors import StorageError
+from tasks.candidates.source import EmptySourceError, SourceError
+from tasks.datasets.errors import DatasetError
+
+app = typer.Typer(
+    name="lihop",
+    help="Screens battery cathodes for fast ion migration: hops, barriers, percolation, in SQL.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+
+@app.callback(invoke_without_command=True)
+def common(
+    show_version: Annotated[bool, typer.Option("--version", help="Print the version and stop.")] = False,
+) -> None:
+    """Screen battery cathodes for fast ion migration."""
+    if show_version:
+        print(f"lihop {version('lihop')}")
+        raise typer.Exit
+
+
+for module in (screening, results, learning, data, doctor):
+    module.register(app)
+
+
+def main() -> None:
+    """Run the command line; expected errors end in one line and an exit code, not in a traceback."""
+    try:
+        app()
+    except (NothingUsableError, EmptySourceError) as error:
+        _stop(str(error), NOTHING_USABLE)
+    except ValidationError as error:
+        _stop(readable(error), BAD_USAGE)
+    except (UsageError, SourceError, StorageError, ModelError, DatasetError) as error:
+        _stop(str(error), BAD_USAGE)
+    except BrokenPipeError:
+        # Whoever read the output, `head` say, has seen enough.
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def readable(error: ValidationError) -> str:
+    """Return what is wrong with settings, a line each: the name, what was given, what is allowed."""
+    lines = []
+    for entry in error.errors():
+        name = ".".join(str(part) for part in entry["loc"])
+        message = entry["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {message} (given: {entry['input']!r})" if name else message)
+    return "\n".join(lines)
+
+
+def _stop(message: str, code: int) -> None:
+    print(f"lihop: {message}", file=sys.stderr)
+    sys.exit(code)
+
+
+if __name__ == "__main__":
+    main()

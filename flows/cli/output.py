@@ -1,0 +1,71 @@
+"""How commands print: a table that fits the terminal, or JSON for scripts."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+DIGITS = 3
+WIDTH_WITHOUT_TERMINAL = 160
+
+
+def console() -> Console:
+    """Return a console on standard output; wide enough for a table where no terminal says how wide it is."""
+    found = Console()
+    return found if found.is_terminal else Console(width=WIDTH_WITHOUT_TERMINAL)
+
+
+def print_json(value: object) -> None:
+    """Print a value as JSON; a number that is not finite becomes null."""
+    print(json.dumps(finite(value), indent=2, ensure_ascii=False, default=str, allow_nan=False))
+
+
+def finite(value: object) -> object:
+    """Return a value with null in the place of every number that JSON cannot hold."""
+    if isinstance(value, float):
+        return value if value - value == 0 else None
+    if isinstance(value, dict):
+        return {str(key): finite(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [finite(entry) for entry in value]
+    return value
+
+
+def cell(value: object) -> str:
+    """Return a value as a table shows it: three decimals, a dash for what is unknown."""
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:.{DIGITS}f}"
+    return str(value)
+
+
+def print_table(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, title: str | None = None
+) -> None:
+    """Print rows as a table.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        What to print.
+    columns : mapping of str to str
+        Keys of the rows, and the headings to show for them.
+    title : str, optional
+        Printed above.
+    """
+    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    for key, heading in columns.items():
+        numeric = any(isinstance(row.get(key), (int, float)) for row in rows)
+        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(row.get(key)) for key in columns))
+    console().print(table, markup=False)

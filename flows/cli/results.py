@@ -1,0 +1,156 @@
+"""`lihop rank`, `show`, `sql` and `failures`: what the database holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from flows.cli.errors import UsageError
+from flows.cli.output import console, print_json, print_table
+from flows.settings import resolve
+from storage import queries
+
+Database = Annotated[
+    str | None,
+    typer.Option("--database", "--db", help="DuckDB file to read [lihop.duckdb].", show_default=False),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+RANK_COLUMNS = {
+    "rank": "#",
+    "material_id": "material",
+    "formula": "formula",
+    "percolation_dim": "dim",
+    "direction_conventional": "along",
+    "barrier_at_dim_ev": "barrier (eV)",
+    "lower_ev": "90% from",
+    "upper_ev": "to",
+    "barrier_1d_ev": "1-D (eV)",
+    "barrier_2d_ev": "2-D (eV)",
+    "barrier_3d_ev": "3-D (eV)",
+    "in_domain": "in domain",
+    "capacity_mah_g": "mAh/g",
+    "reason": "no barrier because",
+}
+HOP_COLUMNS = {
+    "edge_id": "hop",
+    "distance_ang": "length (Å)",
+    "multiplicity": "in cell",
+    "direction_symmetric": "symmetric",
+    "d_min_ang": "d_min (Å)",
+    "barrier_ev": "barrier (eV)",
+    "lower_ev": "90% from",
+    "upper_ev": "to",
+    "in_domain": "in domain",
+    "blocked_by": "blocked by",
+}
+SITE_COLUMNS = {"index": "site", "element": "ion", "a": "a", "b": "b", "c": "c"}
+FAILURE_COLUMNS = {"material_id": "material", "stage": "stage", "reason": "reason", "message": "message"}
+
+NEXT_STEPS = """
+What to do next
+  one material     lihop show LiFePO4
+  ask in SQL       lihop sql "SELECT formula, barrier_at_dim_ev, capacity_mah_g FROM rankings
+                              WHERE percolation_dim >= 2 AND in_domain ORDER BY barrier_at_dim_ev LIMIT 10"
+  or in Python     duckdb.connect("{database}", read_only=True).sql("FROM rankings")
+  tables           lihop sql --schema
+  what failed      lihop failures
+  your own files   lihop screen --source files --path FOLDER    (CIF, POSCAR, extxyz, pymatgen JSON)
+  past runs        prefect server start, then open http://127.0.0.1:4200/runs
+"""
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    for command in (rank, show, sql, failures):
+        app.command(command.__name__)(command)
+
+
+def _database(given: str | None) -> str:
+    return resolve({"database": given}).database
+
+
+def rank(
+    by: Annotated[str, typer.Option(help="Column of the view rankings to order by.")] = "barrier_at_dim_ev",
+    descending: Annotated[bool, typer.Option("--descending", help="Largest first.")] = False,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most rows.")] = None,
+    hints: Annotated[bool, typer.Option("--hints", help="Say what to do next.")] = False,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Print the materials, the one with the lowest percolation barrier first."""
+    path = _database(database)
+    rows = queries.rankings(path, by=by, ascending=not descending, limit=limit)
+    if as_json:
+        print_json(rows)
+        return
+    print_table(rows, RANK_COLUMNS)
+    if hints:
+        print(NEXT_STEPS.format(database=path))
+
+
+def show(
+    material: Annotated[str, typer.Argument(help="Identifier, formula or name.")],
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Print a material's card: sites, hops with lengths, barriers and intervals, percolation."""
+    from tasks.reports.card import card, headline
+
+    path = _database(database)
+    rows = queries.material(path, material)
+    if not rows:
+        raise UsageError(
+            f"no material is called {material!r} in {path}; `lihop rank` lists those there are, by identifier"
+        )
+    cards = [card(path, row) for row in rows]
+    if as_json:
+        print_json(cards[0] if len(cards) == 1 else cards)
+        return
+    for content in cards:
+        print("\n".join(headline(content)))
+        print_table(content["sites"], SITE_COLUMNS, title="Sites of the working ion")
+        if content["hops"]:
+            print_table(content["hops"], HOP_COLUMNS, title="Symmetry-distinct hops")
+        if content["failures"]:
+            print_table(content["failures"], FAILURE_COLUMNS, title="Failures")
+
+
+def sql(
+    statement: Annotated[str | None, typer.Argument(help="One reading SQL statement.")] = None,
+    schema: Annotated[bool, typer.Option("--schema", help="Print tables, views, columns and units.")] = False,
+    limit: Annotated[int, typer.Option(min=1, help="Most rows.")] = 1000,
+    time_limit: Annotated[float, typer.Option(min=0.01, help="Longest that it may take, in seconds.")] = 60.0,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Ask the database in SQL. It can be read only, and no other file can."""
+    path = _database(database)
+    if schema:
+        print(queries.schema(path))
+        return
+    if statement is None:
+        raise UsageError(
+            'no statement was given; try: lihop sql "FROM rankings LIMIT 5", or lihop sql --schema'
+        )
+    answer = queries.sql(path, statement, limit=limit, time_limit_s=time_limit)
+    if as_json:
+        print_json(answer.records())
+        return
+    print_table(answer.records(), {name: name for name in answer.columns})
+    if answer.truncated:
+        console().print(f"There are more than {limit} rows; raise --limit.", markup=False)
+
+
+def failures(
+    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
+    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
+    run: Annotated[str | None, typer.Option(help="Only this run.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Most rows.")] = None,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Print what has no result, and why. `lihop screen --retry REASON` computes it again."""
+    rows = queries.failures(_database(database), reason=reason, stage=stage, run=run, limit=limit)
+    print_json(rows) if as_json else print_table(rows, FAILURE_COLUMNS)

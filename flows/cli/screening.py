@@ -1,0 +1,121 @@
+"""`lihop screen`: from a source to ranked barriers."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Annotated, Any
+
+import typer
+
+from flows.cli.errors import NothingUsableError
+from flows.cli.output import print_json
+from flows.parameters import ScreenParameters
+from flows.settings import resolve, screen_parameters
+from storage.records import Reason
+
+
+def described(name: str) -> str:
+    """Return the help of a parameter, from where the Prefect UI has it too."""
+    return ScreenParameters.model_fields[name].description or name
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("screen")(screen)
+
+
+def screen(  # the flags of the command, one argument each
+    source: Annotated[str | None, typer.Option(help=f"{described('source')} [reference, files]")] = None,
+    path: Annotated[str | None, typer.Option(help=described("path"))] = None,
+    working_ion: Annotated[str | None, typer.Option(help=described("working_ion"))] = None,
+    database: Annotated[str | None, typer.Option("--database", "--db", help=described("database"))] = None,
+    model: Annotated[str | None, typer.Option(help=described("model"))] = None,
+    limit: Annotated[int | None, typer.Option(help=described("limit"))] = None,
+    max_sites: Annotated[int | None, typer.Option(help=described("max_sites"))] = None,
+    max_hops: Annotated[int | None, typer.Option(help=described("max_hops"))] = None,
+    cutoff_ang: Annotated[float | None, typer.Option(help=described("cutoff_ang"))] = None,
+    max_file_mb: Annotated[float | None, typer.Option(help=described("max_file_mb"))] = None,
+    time_limit: Annotated[float | None, typer.Option(help=described("time_limit_s"))] = None,
+    batch_size: Annotated[int | None, typer.Option(help=described("batch_size"))] = None,
+    workers: Annotated[int | None, typer.Option(help=described("workers"))] = None,
+    retry: Annotated[
+        list[Reason] | None, typer.Option(help="Compute again what failed for this reason; may be repeated.")
+    ] = None,
+    estimate: Annotated[
+        bool, typer.Option("--estimate", help="Say how many materials and hops, and how long, and stop.")
+    ] = False,
+    prefect: Annotated[
+        bool, typer.Option("--prefect/--no-prefect", help="Run as a Prefect flow, or plainly.")
+    ] = True,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log.")] = False,
+) -> None:
+    """Find hops, predict barriers and percolation of candidate cathodes; nothing is computed twice."""
+    flags: dict[str, Any] = {
+        "source": "files" if source is None and path is not None else source,
+        "path": path,
+        "working_ion": working_ion,
+        "database": database,
+        "model": model,
+        "limit": limit,
+        "max_sites": max_sites,
+        "max_hops": max_hops,
+        "cutoff_ang": cutoff_ang,
+        "max_file_mb": max_file_mb,
+        "time_limit_s": time_limit,
+        "batch_size": batch_size,
+        "workers": workers,
+        "retry": retry,
+    }
+    parameters = screen_parameters(resolve(flags))
+    from flows.progress import bars
+
+    with nullcontext() if as_json else bars():
+        if estimate:
+            from flows.estimate import estimate_screen
+
+            found = estimate_screen(parameters)
+            print_json(found.as_dict()) if as_json else print(found.text())
+            return
+        summary = run_flow(parameters, verbose=verbose) if prefect else run_plain(parameters)
+    if as_json:
+        print_json(summary)
+    else:
+        print(text_of(summary))
+    if summary["n_with_result"] == 0:
+        raise NothingUsableError(
+            f"no material has a result; `lihop failures --run {summary['run_id']}` says why of each"
+        )
+
+
+def run_plain(parameters: ScreenParameters) -> dict[str, Any]:
+    """Screen without Prefect."""
+    from flows.campaign import screen as screen_plainly
+
+    return screen_plainly(parameters).as_dict()
+
+
+def run_flow(parameters: ScreenParameters, *, verbose: bool) -> dict[str, Any]:
+    """Screen as a Prefect flow, on the API that is set up or on an ephemeral one."""
+    from flows.prefect_environment import prepare_prefect, wake_prefect
+
+    prepare_prefect(verbose=verbose)
+    wake_prefect()
+    from flows.screen import screening_flow
+
+    found: dict[str, Any] = screening_flow(parameters.workers)(parameters)
+    return found
+
+
+def text_of(summary: dict[str, Any]) -> str:
+    """Return what people read at the end of a screening."""
+    lines = [
+        f"{summary['n_candidates']} materials of {summary['n_items']} source items: "
+        f"{summary['n_computed']} computed, {summary['n_reused']} known already, "
+        f"{summary['n_with_result']} with a percolation result."
+    ]
+    if summary["failures"]:
+        counts = ", ".join(f"{count} {reason}" for reason, count in summary["failures"].items())
+        lines.append(f"Without a result: {counts} (`lihop failures` says why).")
+    lines.append(f"Results: {summary['database']} (run {summary['run_id']}); see `lihop rank`.")
+    return "\n".join(lines)

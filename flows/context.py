@@ -1,0 +1,144 @@
+"""What all parts of one screening share: parameters, keys, the recorder, and how batches are run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+from flows.runners import WorkerLostError
+from models.locate import find_checkpoint, read_digest
+from storage.recorder import Recorder
+from tasks.stage_keys import HopSettings, PercolationSettings, prediction_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
+
+    from flows.parameters import ScreenParameters
+    from flows.runners import Steps
+    from storage.records import Candidate
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+@dataclass(frozen=True)
+class Context:
+    """One screening.
+
+    Parameters
+    ----------
+    parameters : ScreenParameters
+        What was asked for.
+    steps : Steps
+        How batches are run: by Prefect, or plainly.
+    run_id, name : str
+        Identifier of the run, and what people call it.
+    recorder : Recorder
+        Writes results.
+    checkpoint : Path
+        Folder of the model.
+    model_digest : str
+        Digest of the model.
+    hops : HopSettings
+        Which hops, and how described.
+    percolation : PercolationSettings
+        How percolation is worked out.
+    """
+
+    parameters: ScreenParameters
+    steps: Steps
+    run_id: str
+    name: str
+    recorder: Recorder
+    checkpoint: Path
+    model_digest: str
+    hops: HopSettings
+    percolation: PercolationSettings
+
+    @classmethod
+    def of(cls, parameters: ScreenParameters, steps: Steps, run_id: str, name: str) -> Context:
+        """Find the checkpoint and settle the settings. Nothing is computed or written but an empty folder."""
+        checkpoint = find_checkpoint(parameters.model)
+        recorder = Recorder(parameters.database)
+        recorder.paths.shards.mkdir(parents=True, exist_ok=True)
+        return cls(
+            parameters=parameters,
+            steps=steps,
+            run_id=run_id,
+            name=name,
+            recorder=recorder,
+            checkpoint=checkpoint,
+            model_digest=read_digest(checkpoint),
+            hops=HopSettings(parameters.working_ion, parameters.cutoff_ang, parameters.max_hops),
+            percolation=PercolationSettings(),
+        )
+
+    @property
+    def folder(self) -> str:
+        """The folder of the shards."""
+        return str(self.recorder.paths.shards)
+
+    def hops_key(self, candidate: Candidate) -> str:
+        """Return the key of a candidate's hops and descriptors."""
+        return self.hops.key(candidate.structure_hash)
+
+    def prediction_key(self, candidate: Candidate) -> str:
+        """Return the key of a candidate's predictions."""
+        return prediction_key(self.hops_key(candidate), self.model_digest)
+
+    def percolation_key(self, candidate: Candidate) -> str:
+        """Return the key of a candidate's percolation."""
+        return self.percolation.key(self.prediction_key(candidate))
+
+    def chunks(self, things: Sequence[P]) -> list[Sequence[P]]:
+        """Return things in batches of the size that was asked for."""
+        size = self.parameters.batch_size
+        return [things[start : start + size] for start in range(0, len(things), size)]
+
+
+def over_pool(
+    context: Context,
+    stage: str,
+    call: Callable[[P], R],
+    work: Sequence[P],
+    singles: Callable[[P], Sequence[P]],
+    lost: Callable[[P], R],
+) -> Iterator[R]:
+    """Run work over the pool; when a process dies, find out which material killed it.
+
+    A dying process takes every batch under way with it, so each of these is run again a material at a time
+    and one at a time: what dies alone is to blame.
+
+    Parameters
+    ----------
+    context : Context
+        The screening.
+    stage : str
+        What people read while it runs.
+    call : callable
+        A module's function of one piece of work.
+    work : sequence
+        The pieces.
+    singles : callable
+        Splits a piece into pieces of one material each.
+    lost : callable
+        Gives the result of a piece of one material that kills its process.
+    """
+    died: list[P] = []
+    for piece, result in context.steps.over_pool(stage, call, work):
+        if isinstance(result, WorkerLostError):
+            died.append(piece)
+        elif isinstance(result, Exception):
+            raise result
+        else:
+            yield result
+    for piece in died:
+        for single in singles(piece):
+            for _, result in context.steps.over_pool(stage, call, [single]):
+                if isinstance(result, WorkerLostError):
+                    yield lost(single)
+                elif isinstance(result, Exception):
+                    raise result
+                else:
+                    yield result

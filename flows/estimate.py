@@ -1,0 +1,112 @@
+"""How much a screening would be, and how long it would take, before it starts."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
+
+from flows.campaign import new_run_id
+from flows.collecting import collect
+from flows.computing import plan
+from flows.context import Context
+from flows.progress import reporter
+from flows.runners import BatchPool, PlainSteps
+from tasks.batches import featurize_one
+from tasks.candidates.cleaning import load_structure
+from tasks.hops.errors import HopsError
+from tasks.hops.network import hop_network
+
+if TYPE_CHECKING:
+    from flows.parameters import ScreenParameters
+
+SAMPLE = 5
+"""Materials that are described to learn how long a hop takes on this machine."""
+
+STARTUP_S = 12.0
+"""Starting Prefect, the worker processes and the model, from `lihop bench` on two cores."""
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a screening would come to.
+
+    Parameters
+    ----------
+    n_items : int
+        Items that the source has.
+    n_candidates : int
+        Distinct materials that would be screened.
+    n_refused : int
+        Everything that is refused, cut off or a duplicate.
+    n_known : int
+        Materials whose results are there already.
+    n_hops : int
+        Symmetry-distinct hops of the rest.
+    seconds : float
+        How long the rest would take, from a sample of it.
+    """
+
+    n_items: int
+    n_candidates: int
+    n_refused: int
+    n_known: int
+    n_hops: int
+    seconds: float
+
+    def as_dict(self) -> dict[str, object]:
+        """Return the fields, for JSON."""
+        return asdict(self)
+
+    def text(self) -> str:
+        """Return what people read."""
+        return (
+            f"{self.n_candidates} materials of {self.n_items} source items, "
+            f"{self.n_known} of them known already; "
+            f"{self.n_refused} refused, cut off or duplicate.\n"
+            f"{self.n_hops} hops to describe and predict: about {self.seconds:.0f} s.\n"
+            "Nothing was computed but what the count needs."
+        )
+
+
+def estimate_screen(parameters: ScreenParameters) -> Estimate:
+    """Read and clean the candidates, count their hops, and time a sample.
+
+    What was read is kept, so that the screening itself need not read it again.
+    """
+    with BatchPool(parameters.workers) as pool:
+        context = Context.of(parameters, PlainSteps(pool), new_run_id(), "estimate")
+        collected = collect(context)
+    left = plan(context, collected.candidates)
+    counts: dict[str, int] = {}
+    reporter().stage("counting hops", len(left.to_featurize))
+    for candidate in left.to_featurize:
+        try:
+            network = hop_network(
+                load_structure(candidate),
+                parameters.working_ion,
+                cutoff_ang=parameters.cutoff_ang,
+                max_hops=parameters.max_hops,
+            )
+        except HopsError:
+            counts[candidate.structure_hash] = 0
+        else:
+            counts[candidate.structure_hash] = len(network.hops)
+        reporter().advance("counting hops", 1)
+    n_hops = sum(counts.values())
+    sample = [row for row in left.to_featurize if counts[row.structure_hash]]
+    sample = sample[:: max(1, len(sample) // SAMPLE)][:SAMPLE]
+    started = time.perf_counter()
+    for candidate in sample:
+        featurize_one(candidate, context.hops)
+    spent = time.perf_counter() - started
+    described = sum(counts[row.structure_hash] for row in sample)
+    per_hop_s = spent / described if described else 0.0
+    return Estimate(
+        n_items=collected.n_items,
+        n_candidates=len(collected.candidates),
+        n_refused=len(collected.failures),
+        n_known=left.n_reused,
+        n_hops=n_hops,
+        seconds=STARTUP_S + n_hops * per_hop_s / parameters.workers,
+    )

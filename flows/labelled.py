@@ -1,0 +1,93 @@
+"""Labelled hops as arrays: a data set is read, described over a pool of processes, and handed to a model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from flows.progress import reporter
+from flows.runners import BatchPool, PlainSteps
+from models.arrays import LabelledArrays
+from tasks.datasets import devi2025
+from tasks.descriptors.assemble import INPUT_SPEC, describe_batch
+
+DATASETS = ("devi2025",)
+BATCH = 10
+DESCRIBING = "describing hops"
+
+
+def describe_entries(work: tuple[list[dict[str, Any]], devi2025.Split]) -> tuple[list[dict[str, Any]], Any]:
+    """Describe some entries of devi2025, in a worker process.
+
+    Returns
+    -------
+    tuple
+        Labels of the hops, and their arrays by group. They are small: a few kilobytes a hop.
+    """
+    entries, split = work
+    hops = [devi2025.hop_of(entry, split) for entry in entries]
+    labels = [
+        {
+            "id": f"devi2025:{hop.hop_id}",
+            "host": hop.host_formula,
+            "ion": hop.ion,
+            "barrier_ev": hop.barrier_ev,
+        }
+        for hop in hops
+    ]
+    return labels, describe_batch([hop.environment for hop in hops])
+
+
+def load_labelled(
+    dataset: str, split: Literal["train", "test"], *, data_dir: str | None = None, workers: int = 2
+) -> LabelledArrays:
+    """Read and describe one split of a data set.
+
+    Parameters
+    ----------
+    dataset : str
+        Name of the data set; devi2025 is the one there is.
+    split : {"train", "test"}
+        The split that its authors published.
+    data_dir : str, optional
+        Folder that holds the data set's folder.
+    workers : int
+        Processes that describe.
+
+    Raises
+    ------
+    ValueError
+        When there is no such data set.
+    DatasetError
+        When its files are not found or not what they should be.
+    """
+    if dataset not in DATASETS:
+        raise ValueError(f"--dataset {dataset}: there is no such data set; there are {', '.join(DATASETS)}")
+    folder = devi2025.find_data_dir(None if data_dir is None else Path(data_dir))
+    entries = devi2025.read_entries(folder, split)
+    work = [(entries[start : start + BATCH], split) for start in range(0, len(entries), BATCH)]
+    reporter().stage(DESCRIBING, len(entries))
+    labels: list[dict[str, Any]] = []
+    groups: list[Any] = []
+    with BatchPool(workers) as pool:
+        for piece, found in PlainSteps(pool).over_pool("describe", describe_entries, work):
+            if isinstance(found, Exception):
+                raise found
+            labels += found[0]
+            groups.append(found[1])
+            reporter().advance(DESCRIBING, len(piece[0]))
+    # Batches come as they are done; the order of the rows must not depend on it.
+    order = np.argsort([label["id"] for label in labels])
+    return LabelledArrays(
+        inputs={
+            group.name: np.concatenate([part[group.name] for part in groups])[order]
+            for group in INPUT_SPEC.groups
+        },
+        barrier_ev=np.array([labels[k]["barrier_ev"] for k in order]),
+        ids=tuple(labels[k]["id"] for k in order),
+        hosts=tuple(labels[k]["host"] for k in order),
+        ions=tuple(labels[k]["ion"] for k in order),
+        spec=INPUT_SPEC,
+    )

@@ -1,0 +1,52 @@
+"""Settings under which Prefect keeps its whole history and a quiet log; programs set them, imports never."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import filelock
+
+# An ephemeral run loses most of its task-run history at exit unless the recorder flushes what it has in
+# small, frequent batches. The rest keeps Prefect from calling home and from asking questions.
+SETTINGS = {
+    "DO_NOT_TRACK": "1",
+    "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+    "PREFECT_CLI_PROMPT": "false",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "200",
+    "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+    # The first start migrates a fresh database; on a busy machine that outlasts the default of 20 s.
+    "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
+    "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+}
+
+
+def prepare_prefect(*, verbose: bool = False) -> None:
+    """Set what is not set yet. Must come before Prefect is imported.
+
+    Parameters
+    ----------
+    verbose : bool
+        Whether Prefect tells of every task run.
+    """
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "WARNING")
+    os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "WARNING")
+
+
+def wake_prefect() -> None:
+    """Start the API that flows will talk to, where none is set up, one process at a time.
+
+    A first start migrates Prefect's database, and several at once break each other's migrations.
+    """
+    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    home.mkdir(parents=True, exist_ok=True)
+    with filelock.FileLock(home / "lihop-first-start.lock"):
+        from prefect.client.orchestration import get_client
+
+        # The ephemeral server that this starts serves the process until it ends.
+        with get_client(sync_client=True) as client:
+            client.hello()

@@ -1,0 +1,93 @@
+"""How a run tells people how far it is: a reporter that the caller sets and the campaign calls."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Reporter(Protocol):
+    """What a campaign tells while it runs."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Start a stage with so many materials to do."""
+
+    def advance(self, name: str, count: int) -> None:
+        """So many more materials are through the stage."""
+
+    def message(self, text: str) -> None:
+        """Say something that people should know."""
+
+
+class SilentReporter:
+    """Says nothing."""
+
+    def stage(self, name: str, total: int) -> None:
+        """Say nothing."""
+
+    def advance(self, name: str, count: int) -> None:
+        """Say nothing."""
+
+    def message(self, text: str) -> None:
+        """Say nothing."""
+
+
+_current: ContextVar[Reporter | None] = ContextVar("lihop_reporter", default=None)
+
+
+def reporter() -> Reporter:
+    """Return the reporter in force; a silent one where none was set."""
+    found = _current.get()
+    return SilentReporter() if found is None else found
+
+
+@contextmanager
+def reporting(to: Reporter) -> Iterator[None]:
+    """Make a reporter the one in force inside the body. It crosses into a flow, which takes plain values."""
+    token = _current.set(to)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+@contextmanager
+def bars(unit: str = "materials") -> Iterator[None]:
+    """Show progress bars on standard error inside the body, counting in the unit that is given."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+
+    class Bars:
+        """Shows one bar a stage."""
+
+        def __init__(self, progress: Progress) -> None:
+            self.progress = progress
+            self.tasks: dict[str, TaskID] = {}
+
+        def stage(self, name: str, total: int) -> None:
+            """Start a bar."""
+            self.tasks[name] = self.progress.add_task(name, total=total)
+
+        def advance(self, name: str, count: int) -> None:
+            """Move a bar on."""
+            self.progress.advance(self.tasks[name], count)
+
+        def message(self, text: str) -> None:
+            """Print above the bars."""
+            self.progress.console.print(text, highlight=False, markup=False)
+
+    columns = (
+        TextColumn("{task.description:<24}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn(unit),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console) as progress, reporting(Bars(progress)):
+        yield

@@ -1,0 +1,189 @@
+"""Percolation of a batch of materials: hops and predicted barriers in, one row a material out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from storage.records import Percolation, Stage, StageResult
+from tasks.batches import failure_of
+from tasks.candidates.cleaning import load_structure
+from tasks.hops.directions import conventional_direction
+from tasks.hops.percolation import percolate, percolate_draws
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from storage.records import Candidate, Failure, Hop, Prediction
+    from tasks.hops.percolation import PercolationIntervals, PercolationResult
+    from tasks.hops.periodic import Edge
+    from tasks.stage_keys import PercolationSettings
+
+
+@dataclass(frozen=True)
+class Residuals:
+    """What a model misjudges, as standard deviations of log-barrier, for joint draws.
+
+    Parameters
+    ----------
+    hop_log_std : float
+        Of each hop by itself.
+    material_log_std : float
+        Of all hops of a material together.
+    """
+
+    hop_log_std: float
+    material_log_std: float
+
+
+@dataclass
+class Percolated:
+    """Rows of a batch's percolation."""
+
+    rows: list[Percolation] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    results: list[StageResult] = field(default_factory=list)
+
+
+def percolate_all(
+    candidates: Sequence[Candidate],
+    hops: Sequence[Hop],
+    predictions: Sequence[Prediction],
+    settings: PercolationSettings,
+    residuals: Residuals,
+) -> Percolated:
+    """Work out the percolation of every candidate that has predicted hops.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        The materials.
+    hops, predictions : sequence of Hop, of Prediction
+        Theirs, in any order.
+    settings : PercolationSettings
+        Window, draws and seed.
+    residuals : Residuals
+        The model's.
+
+    Returns
+    -------
+    Percolated
+        A row, or a failure with its reason, for each.
+    """
+    done = Percolated()
+    for candidate in candidates:
+        own = [hop for hop in hops if hop.structure_hash == candidate.structure_hash]
+        known = {
+            (row.i, row.j, row.ox, row.oy, row.oz): row
+            for row in predictions
+            if row.structure_hash == candidate.structure_hash
+        }
+        if not known:
+            continue
+        key = settings.key(next(iter(known.values())).stage_key)
+        try:
+            row = percolation_row(candidate, own, known, settings, residuals)
+        except Exception as error:  # noqa: BLE001 - whatever one material raises is a row, and the next is done
+            done.failures.append(failure_of(error, candidate, Stage.PERCOLATION, key))
+        else:
+            done.rows.append(row)
+        done.results.append(
+            StageResult(
+                stage_key=key,
+                structure_hash=candidate.structure_hash,
+                working_ion=candidate.working_ion,
+                stage=Stage.PERCOLATION,
+                n_rows=1,
+            )
+        )
+    return done
+
+
+def percolation_row(
+    candidate: Candidate,
+    hops: Sequence[Hop],
+    predictions: dict[tuple[int, int, int, int, int], Prediction],
+    settings: PercolationSettings,
+    residuals: Residuals,
+) -> Percolation:
+    """Return the percolation of one material.
+
+    Parameters
+    ----------
+    candidate : Candidate
+        The material.
+    hops : sequence of Hop
+        All its symmetry-distinct hops; those without a prediction carry no percolation.
+    predictions : dict of tuple to Prediction
+        By (i, j, ox, oy, oz).
+    settings : PercolationSettings
+        Window, draws and seed.
+    residuals : Residuals
+        The model's.
+    """
+    found = [predictions.get((hop.i, hop.j, hop.ox, hop.oy, hop.oz)) for hop in hops]
+    orbits = [[_edge(members) for members in hop.orbit] for hop in hops]
+    barriers = [None if row is None else row.barrier_ev for row in found]
+    n_members = len(next(iter(predictions.values())).member_barriers_ev)
+    members = np.array([[np.nan] * n_members if row is None else row.member_barriers_ev for row in found])
+    point = percolate(orbits, barriers, dim_window_ev=settings.dim_window_ev)
+    intervals = percolate_draws(
+        orbits,
+        barriers,
+        members,
+        sigma_hop=residuals.hop_log_std,
+        sigma_material=residuals.material_log_std,
+        seed=settings.seed,
+        n_draws=settings.draws,
+        dim_window_ev=settings.dim_window_ev,
+    )
+    first = next(iter(predictions.values()))
+    at_dim = point.levels.get(point.percolation_dim)
+    lower, upper = (None, None) if intervals.at_dim_ev is None else intervals.at_dim_ev
+    deciding = None if at_dim is None else found[at_dim.limiting]
+    return Percolation(
+        structure_hash=candidate.structure_hash,
+        working_ion=candidate.working_ion,
+        method=first.method,
+        model_digest=first.model_digest,
+        n_hops=len(hops),
+        cutoff_ang=max(hop.distance_ang for hop in hops),
+        percolation_dim=point.percolation_dim,
+        barrier_at_dim_ev=point.barrier_at_dim_ev,
+        lower_ev=lower,
+        upper_ev=upper,
+        **_levels(point, intervals, hops),
+        direction_conventional=_direction(candidate, point),
+        in_domain=None if deciding is None else deciding.in_domain,
+        draws=intervals.draws,
+        stage_key=settings.key(first.stage_key),
+    )
+
+
+def _edge(members: Sequence[int]) -> Edge:
+    i, j, ox, oy, oz = members
+    return i, j, ox, oy, oz
+
+
+def _levels(
+    point: PercolationResult, intervals: PercolationIntervals, hops: Sequence[Hop]
+) -> dict[str, object]:
+    """Return the columns of each dimension that is reached."""
+    columns: dict[str, object] = {}
+    for dim, level in point.levels.items():
+        lower, upper = intervals.levels_ev[dim]
+        columns |= {
+            f"barrier_{dim}d_ev": level.barrier_ev,
+            f"lower_{dim}d_ev": lower,
+            f"upper_{dim}d_ev": upper,
+            f"limiting_edge_{dim}d": hops[level.limiting].edge_id,
+            f"directions_{dim}d": [list(vector) for vector in level.directions],
+        }
+    return columns
+
+
+def _direction(candidate: Candidate, point: PercolationResult) -> str | None:
+    level = point.levels.get(point.percolation_dim)
+    return None if level is None else conventional_direction(load_structure(candidate), level.directions)

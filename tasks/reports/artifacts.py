@@ -1,0 +1,54 @@
+"""What a run shows in the Prefect UI: a ranking table and a summary, as plain values."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+RANKING_COLUMNS = (
+    "rank",
+    "material_id",
+    "formula",
+    "percolation_dim",
+    "direction_conventional",
+    "barrier_at_dim_ev",
+    "lower_ev",
+    "upper_ev",
+    "in_domain",
+    "capacity_mah_g",
+)
+DIGITS = 3
+
+
+def ranking_table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return the columns of the ranking that fit on a screen, with rounded numbers."""
+    return [{name: _rounded(row.get(name)) for name in RANKING_COLUMNS} for row in rows]
+
+
+def _rounded(value: object) -> object:
+    return round(value, DIGITS) if isinstance(value, float) else value
+
+
+def summary_markdown(summary: Mapping[str, Any]) -> str:
+    """Return what a screening did, as markdown.
+
+    Parameters
+    ----------
+    summary : mapping
+        The fields of `flows.campaign.Summary`.
+    """
+    lines = [
+        f"# Screening {summary['run_id']}",
+        "",
+        f"{summary['n_candidates']} materials of {summary['n_items']} source items; "
+        f"{summary['n_computed']} computed, {summary['n_reused']} known already; "
+        f"{summary['n_with_result']} with a percolation result.",
+        "",
+        f"Database: `{summary['database']}`",
+    ]
+    if summary["failures"]:
+        lines += ["", "| without a result because of | materials |", "|---|---|"]
+        lines += [f"| {reason} | {count} |" for reason, count in summary["failures"].items()]
+    return "\n".join(lines) + "\n"
