@@ -22,6 +22,7 @@ from storage.errors import (
     DatabaseMissingError,
     NewerSchemaError,
     SchemaMismatchError,
+    StorageError,
 )
 from storage.schema import applied_steps, check_version, migrate, migrations
 
@@ -89,15 +90,19 @@ def locked(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[Non
     DatabaseLockedError
         When another process still holds it then.
     """
-    paths.work.mkdir(parents=True, exist_ok=True)
     lock = filelock.FileLock(paths.lock)
     try:
+        paths.work.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
     except filelock.Timeout:
         raise DatabaseLockedError(
             f"{paths.working} is in use by {_holder(paths)}; waited {wait_s:g} s. "
             "Wait until that run has finished, or give another --db"
         ) from None
+    except OSError as error:
+        raise StorageError(
+            f"cannot write in {paths.work}: {error.strerror}. Give a --db in a folder that can be written"
+        ) from error
     try:
         paths.holder.write_text(
             json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
@@ -204,8 +209,6 @@ def explaining(path: Path) -> Iterator[None]:
         duckdb.InternalException,
         duckdb.SerializationException,
     ) as error:
-        if isinstance(error, duckdb.PermissionException):
-            raise
         raise CorruptDatabaseError(
             f"{path} cannot be read or written: {_first_line(error)}. Check the disk's space; if the file is "
             "damaged, put a copy of it in its place"
@@ -216,7 +219,8 @@ def _create(paths: DatabasePaths) -> None:
     """Make the working file, whole or not at all."""
     _wal(paths.working).unlink(missing_ok=True)
     if paths.published.exists():
-        check_magic(paths.published)
+        with reading(paths.published):  # what is not ours is refused before it is taken over
+            pass
         atomic.copy_file(paths.published, paths.working)
         return
     with atomic.replacing(paths.working) as temporary:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-_SCREENED = ("structure_json", "oxidation_states")
+_LARGE = ("structure_json", "oxidation_states")
 _READS = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
 
 
@@ -67,7 +67,7 @@ def candidates(db: str | Path, *, source: str | None = None, limit: int | None =
     with reading(db) as connection:
         return _ask(
             connection,
-            f"SELECT * EXCLUDE ({', '.join(_SCREENED)}) FROM candidates "  # noqa: S608
+            f"SELECT * EXCLUDE ({', '.join(_LARGE)}) FROM candidates "  # noqa: S608
             "WHERE $source IS NULL OR source = $source ORDER BY source, material_id, structure_hash",
             {"source": source},
             limit=limit,

@@ -31,6 +31,8 @@ _NULL_KEEPS = {
         {"space_group_number", "space_group_symbol", "e_above_hull_ev", "average_voltage_v", "capacity_mah_g"}
     )
 }
+# A stage that is computed again may come out otherwise, as after a time limit: nothing of it may stay.
+_FORGOTTEN = ("stage_results", "failures", "hops", "predictions", "percolation")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MANIFEST_FIELDS = ("source", "working_ion", "model_digest", "code_version")
 
@@ -150,11 +152,24 @@ class Recorder:
         if not keys or not self._has_data():
             return set()
         with writing(self.paths, self.wait_s) as connection:
-            connection.register("wanted", pa.table({"stage_key": pa.array(list(keys), type=pa.string())}))
+            _register_keys(connection, "stage_key", keys)
             found = connection.execute(
                 "SELECT stage_key FROM stage_results SEMI JOIN wanted USING (stage_key)"
             ).fetchall()
         return {str(row[0]) for row in found}
+
+    def forget(self, stage_keys: Collection[str]) -> None:
+        """Forget stages, what they left and why they failed, so that they are computed again."""
+        if not stage_keys or not self._has_data():
+            return
+        with writing(self.paths, self.wait_s) as connection:
+            _register_keys(connection, "stage_key", stage_keys)
+            connection.execute("BEGIN")
+            for table in _FORGOTTEN:
+                connection.execute(
+                    f"DELETE FROM {table} WHERE stage_key IN (SELECT stage_key FROM wanted)"  # noqa: S608
+                )
+            connection.execute("COMMIT")
 
     def rows_under(self, row_type: type[R], stage_keys: Collection[str]) -> list[R]:
         """Return the recorded rows of a table under some stage keys, published or not."""
@@ -242,11 +257,16 @@ def _merge_statement(row_type: type[Row]) -> str:
     return f"INSERT INTO {table} BY NAME {last} ON CONFLICT ({key}) DO UPDATE SET {sets}"
 
 
+def _register_keys(connection: duckdb.DuckDBPyConnection, column: str, values: Collection[str]) -> None:
+    """Make the relation `wanted`, of one column, that statements join with."""
+    connection.register("wanted", pa.table({column: pa.array(list(values), type=pa.string())}))
+
+
 def _read_rows(
     connection: duckdb.DuckDBPyConnection, row_type: type[R], column: str, values: Collection[str]
 ) -> list[R]:
     """Return the rows of a table whose `column` is among `values`, ordered by key."""
-    connection.register("wanted", pa.table({column: pa.array(list(values), type=pa.string())}))
+    _register_keys(connection, column, values)
     names = ", ".join(row_type.model_fields)
     data = connection.sql(
         f"SELECT {names} FROM {row_type.table} SEMI JOIN wanted USING ({column}) "  # noqa: S608

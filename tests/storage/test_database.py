@@ -15,6 +15,7 @@ from storage.errors import (
     DatabaseMissingError,
     NewerSchemaError,
     SchemaMismatchError,
+    StorageError,
 )
 from storage.recorder import Recorder
 
@@ -159,6 +160,7 @@ def test_a_database_of_others_is_refused(tmp_path):
         pass
     with pytest.raises(SchemaMismatchError, match="theirs"):
         Recorder(path).publish()
+    assert not paths_of(path).working.exists()
 
 
 def test_a_newer_database_is_refused_and_left_alone(recorder, make):
@@ -189,6 +191,12 @@ def test_a_second_recorder_waits_a_bounded_time_and_names_the_first(tmp_path):
             Recorder(db, wait_s=0.2).publish()
         holder.kill()
     assert Recorder(db, wait_s=5).publish()
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "lihop.work").write_text("in the way")
+    with pytest.raises(StorageError, match=r"cannot write in .*lihop\.work"):
+        Recorder(tmp_path / "lihop.duckdb").publish()
 
 
 def test_locks_hold_within_a_process_too(tmp_path):

@@ -9,7 +9,7 @@ import pytest
 from storage.database import reading, writing
 from storage.errors import ManifestMismatchError, RefusedRowsError, ShardError, StorageError
 from storage.recorder import Recorder
-from storage.records import ROW_TYPES, Candidate, Hop, StageResult
+from storage.records import ROW_TYPES, Candidate, Failure, Hop, Percolation, StageResult
 from storage.shards import write_shard
 
 ODD_IDS = ["it's", 'a "b" --', "a/b/../c", "line\nbreak", "ü" * 10_000, "'; DROP TABLE hops; --"]
@@ -68,6 +68,22 @@ def test_stage_keys_are_known_once_recorded(recorder, make):
     recorder.record(rows=[make.stage_result("k1"), make.stage_result("k2")])
     assert recorder.known_stage_keys(["k1", "k3"]) == {"k1"}
     assert recorder.known_stage_keys([]) == set()
+
+
+def test_a_forgotten_stage_is_recorded_anew(recorder, make):
+    kept = make.percolation("m2", 0.4)
+    recorder.record(
+        rows=[
+            make.stage_result("percolation-m1"), make.stage_result("percolation-m2"), kept,
+            make.percolation("m1", None), make.failure("m1", stage_key="percolation-m1"),
+        ]
+    )  # fmt: skip
+    recorder.forget(["percolation-m1", "absent"])
+    assert recorder.known_stage_keys(["percolation-m1", "percolation-m2"]) == {"percolation-m2"}
+    assert recorder.rows_under(Failure, ["percolation-m1"]) == []
+    again = make.percolation("m1", 0.3)
+    recorder.record(rows=[again])
+    assert recorder.rows_under(Percolation, ["percolation-m1", "percolation-m2"]) == [again, kept]
 
 
 def test_the_first_result_under_a_key_stays(recorder, make):
