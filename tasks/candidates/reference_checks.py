@@ -59,6 +59,9 @@ MIN_OTHER_CATION_ANION_ANG = 1.70
 MIN_ANION_ANION_ANG = 2.15
 """O-O edges: 2.25 in BO3, 2.35 in SO4 and PO4."""
 
+NEIGHBOUR_RADIUS_ANG = 3.5
+"""Within this distance every atom of an ionic crystal has a neighbour."""
+
 MIN_CATION_CATION_ANG = 2.20
 """Face-sharing LiO4 and LiO6 bring cations to about 2.3 Å; nothing else here comes closer than 2.5."""
 
@@ -174,7 +177,7 @@ def closest_pair(structure: Structure, valences: Mapping[str, float]) -> tuple[f
     tuple of (float, str, float)
         Distance over the least allowed one, the pair as text, and its distance in Å.
     """
-    centers, neighbours, _, distances = structure.get_neighbor_list(3.5)
+    centers, neighbours, _, distances = structure.get_neighbor_list(NEIGHBOUR_RADIUS_ANG)
     symbols = [site.specie.symbol for site in structure]
     worst = (np.inf, "", np.inf)
     for i, j, distance in zip(centers, neighbours, distances, strict=True):
@@ -182,6 +185,11 @@ def closest_pair(structure: Structure, valences: Mapping[str, float]) -> tuple[f
         if ratio < worst[0]:
             worst = (float(ratio), "-".join(sorted((symbols[i], symbols[j]))), float(distance))
     return worst
+
+
+def shortest_distance_ang(structure: Structure) -> float:
+    """Return the shortest distance between two sites in Å."""
+    return float(structure.get_neighbor_list(NEIGHBOUR_RADIUS_ANG)[3].min())
 
 
 def space_group_number(structure: Structure, symprec_ang: float = SYMPREC_ANG) -> int | None:

@@ -30,7 +30,8 @@ def reference_table(devi2025: Mapping[str, Structure] | None = None) -> list[dic
     -------
     list of dict
         What `lihop data reference` prints. ``gii_vu`` is the global instability index;
-        ``volume_deviation_*`` are fractions; ``n_independent_checks`` counts the passed checks that compare
+        ``volume_deviation`` (from devi2025) and ``volume_deviation_literature`` are fractions;
+        ``closest_pair`` is the pair nearest to the least distance that chemistry allows it; ``n_independent_checks`` counts the passed checks that compare
         with something other than the entry's own source, bond valence among them; ``second_determination``
         says whether another determination of the same phase agrees.
     """
@@ -59,10 +60,11 @@ def _row(entry: ReferenceEntry, results: Sequence[CheckResult]) -> dict[str, Any
         "space_group_declared": entry.space_group_number,
         "space_group_found": by_name["space_group"].value,
         "gii_vu": by_name["bond_valence"].value,
+        "min_distance_ang": reference_checks.shortest_distance_ang(structure),
         "closest_pair": by_name["distances"].value,
         "volume_per_formula_ang3": reference_checks.volume_per_formula_ang3(structure, entry.formula),
         "volume_deviation_literature": by_name["volume_literature"].value,
-        "volume_deviation_devi2025": by_name["volume_devi2025"].value,
+        "volume_deviation": by_name["volume_devi2025"].value,
         "site_shift_devi2025_ang": shift if isinstance(shift, float) else None,
         "average_voltage_v": entry.voltage_v,
         "capacity_mah_g": capacity_mah_g(entry.formula),

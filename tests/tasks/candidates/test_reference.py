@@ -177,12 +177,15 @@ def test_the_table_is_plain_data_and_its_summary_counts():
     rows = reference_table()
     assert json.loads(json.dumps(rows)) == rows
     assert [row["material_id"] for row in rows] == ids(list(ENTRIES))
+    assert next(row for row in rows if row["material_id"] == "ref-limn2o4")[
+        "min_distance_ang"
+    ] == pytest.approx(1.958, abs=1e-3)
     counts = summary(rows)
     assert counts["to_screen"] == len(SCREENED)
     assert counts["to_refuse"] == len(REFUSED)
     assert counts["all_checks_passed"] == len(SCREENED)
     assert counts["own_source_only"] == 0
-    assert all(row["volume_deviation_devi2025"] is None for row in rows)
+    assert all(row["volume_deviation"] is None for row in rows)
 
 
 def test_the_summary_counts_what_only_its_own_source_confirms():
