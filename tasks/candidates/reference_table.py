@@ -31,9 +31,10 @@ def reference_table(devi2025: Mapping[str, Structure] | None = None) -> list[dic
     list of dict
         What `lihop data reference` prints. ``gii_vu`` is the global instability index;
         ``volume_deviation`` (from devi2025) and ``volume_deviation_literature`` are fractions;
-        ``closest_pair`` is the pair nearest to the least distance that chemistry allows it; ``n_independent_checks`` counts the passed checks that compare
-        with something other than the entry's own source, bond valence among them; ``second_determination``
-        says whether another determination of the same phase agrees.
+        ``closest_pair`` is the pair nearest to the least distance that chemistry allows it;
+        ``n_independent_checks`` counts the passed checks that compare with something other than the
+        entry's own source, bond valence among them; ``second_determination`` says whether another
+        determination of the same phase agrees.
     """
     return [_row(entry, reference_checks.run_checks(entry, devi2025)) for entry in reference.entries()]
 
