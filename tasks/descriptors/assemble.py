@@ -12,7 +12,7 @@ from tasks.descriptors.elements import table_digest
 from tasks.descriptors.errors import DescriptorError
 from tasks.descriptors.keys import GROUP_VERSIONS, group_keys, registry
 from tasks.descriptors.local import local
-from tasks.descriptors.profile import profile
+from tasks.descriptors.profile import channels, profile
 from tasks.descriptors.scene import survey
 from tasks.descriptors.topology import topology
 
@@ -63,9 +63,10 @@ def describe(env: HopEnvironment) -> dict[GroupName, NDArray[np.float32]]:
         If the environment is cut too short, has another number of points, or holds no anion.
     """
     scene = survey(env)
+    image = channels(scene)
     found: dict[GroupName, NDArray[np.float32]] = {
-        "local": local(env, scene),
-        "profile": profile(env, scene),
+        "local": local(env, scene, image),
+        "profile": profile(env, scene, image),
         "topology": topology(env, scene),
         "chemistry": chemistry(env, scene),
     }

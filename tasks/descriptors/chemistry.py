@@ -119,8 +119,7 @@ def _cation_figures(
 
 def _surroundings(scene: Scene) -> dict[str, float]:
     """Charges near the path: means over atoms weighed by a Gaussian of their distance from it."""
-    to_path = scene.distances_ang.min(axis=0)
-    weights = np.exp(-0.5 * (to_path / NEARNESS_ANG) ** 2)
+    weights = _nearness(scene)
     charges = scene.env.charges
     host = scene.is_cation & ~scene.is_working
     nearby = float(weights.sum())
@@ -133,12 +132,19 @@ def _surroundings(scene: Scene) -> dict[str, float]:
     }
 
 
+def _nearness(scene: Scene) -> NDArray[np.float64]:
+    """Return the weight of each atom: a Gaussian of its distance from the path that ends at the cutoff."""
+    to_path = scene.distances_ang.min(axis=0)
+    weights: NDArray[np.float64] = np.exp(-0.5 * (to_path / NEARNESS_ANG) ** 2) * scene.fade.max(axis=0)
+    return weights
+
+
 def _is_anion_element(scene: Scene, number: int) -> bool:
     """Say whether most atoms of an element near the path are anions; by element when none is near."""
     atoms = scene.env.numbers == number
     if not atoms.any():
         return bool(element_table().may_be_anion[number]) and number != scene.ion_number
-    weights = np.exp(-0.5 * (scene.distances_ang.min(axis=0) / NEARNESS_ANG) ** 2)
+    weights = _nearness(scene)
     return bool(weights[atoms & scene.is_anion].sum() > 0.5 * weights[atoms].sum())
 
 

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
 from tasks.descriptors.keys import ALONG_CHANNELS, STATE_QUANTITIES, group_keys
-from tasks.descriptors.profile import channels
+from tasks.descriptors.profile import Image, channels
 from tasks.descriptors.scene import N_POINTS, Scene, survey
 from tasks.descriptors.window import find_window
 
@@ -30,6 +30,9 @@ NEIGHBOUR_FACTOR = 1.25
 
 TIE_ANG = 1e-3
 
+SHARING_ANG = 0.1
+"""A cation this much further away than the nearest counts 1/e in the nearest cation's charge."""
+
 CORNER_TIE_ANG = 0.01
 """Anions this little beyond the fourth belong to the hull with it."""
 
@@ -38,7 +41,7 @@ MIDDLE_HALF = slice(N_POINTS // 4, N_POINTS - N_POINTS // 4)
 MIN_CORNERS = 4
 
 
-def local(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.float32]:
+def local(env: HopEnvironment, scene: Scene | None = None, image: Image | None = None) -> NDArray[np.float32]:
     """Return the vector of local geometry of one hop.
 
     Parameters
@@ -47,6 +50,8 @@ def local(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.float32
         The path and its surroundings.
     scene : Scene, optional
         What `survey` makes of it, when it is at hand.
+    image : dict of str to ndarray, optional
+        What `channels` makes of that, when it is at hand.
 
     Returns
     -------
@@ -55,7 +60,7 @@ def local(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.float32
         reversed.
     """
     scene = survey(env) if scene is None else scene
-    image = channels(scene)
+    image = channels(scene) if image is None else image
     values = {**_path(scene), **_states(scene, image), **_along(image), **_window(scene)}
     return np.array([values[key] for key in group_keys("local")], dtype=np.float32)
 
@@ -144,14 +149,15 @@ def polyhedron(scene: Scene, point: int, mean_ang: float) -> dict[str, float]:
 
 
 def _cation_charge(scene: Scene, point: int) -> float:
-    """Return the charge of the nearest cations, averaged over those that tie."""
+    """Return the charge of the nearest cation; others hardly further away share in it."""
     if not scene.is_cation.any():
         return float("nan")
     distances = scene.distances_ang[point, scene.is_cation]
-    return float(scene.env.charges[scene.is_cation][distances <= distances.min() + TIE_ANG].mean())
+    weights = np.exp(-(distances - distances.min()) / SHARING_ANG)
+    return float(scene.env.charges[scene.is_cation] @ weights / weights.sum())
 
 
-def _states(scene: Scene, image: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+def _states(scene: Scene, image: Image) -> dict[str, float]:
     """Return the ends (mean, absolute difference), middle and tight states."""
     tightness = image["anion_1_ang"][MIDDLE_HALF]
     tight = np.flatnonzero(tightness <= tightness.min() + TIE_ANG) + MIDDLE_HALF.start
@@ -177,7 +183,7 @@ def _states(scene: Scene, image: dict[str, NDArray[np.float64]]) -> dict[str, fl
     }
 
 
-def _along(image: dict[str, NDArray[np.float64]]) -> dict[str, float]:
+def _along(image: Image) -> dict[str, float]:
     """Return least, greatest and mean values along the path, and rise and fall from the mean of the ends."""
     found = {}
     for channel in ALONG_CHANNELS:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from tasks.hops.path import HopEnvironment
+
+Image: TypeAlias = "dict[str, NDArray[np.float64]]"
+"""Channels by key, 21 numbers each."""
 
 N_ANIONS = 6
 N_CATIONS = 4
@@ -35,7 +38,9 @@ COULOMB_EV_ANG = 14.399645
 """e² / (4 pi epsilon_0), CODATA 2018."""
 
 
-def profile(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.float32]:
+def profile(
+    env: HopEnvironment, scene: Scene | None = None, image: Image | None = None
+) -> NDArray[np.float32]:
     """Return the image of one hop.
 
     Parameters
@@ -44,6 +49,8 @@ def profile(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.float
         The path and its surroundings.
     scene : Scene, optional
         What `survey` makes of it, when it is at hand.
+    image : dict of str to ndarray, optional
+        What `channels` makes of that, when it is at hand.
 
     Returns
     -------
@@ -51,11 +58,12 @@ def profile(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.float
         Channels in the registry's order, NaN where a quantity does not exist. Reversing the hop reverses the
         last axis and changes nothing else.
     """
-    values = channels(survey(env) if scene is None else scene)
-    return np.array([values[key] for key in group_keys("profile")], dtype=np.float32)
+    scene = survey(env) if scene is None else scene
+    image = channels(scene) if image is None else image
+    return np.array([image[key] for key in group_keys("profile")], dtype=np.float32)
 
 
-def channels(scene: Scene) -> dict[str, NDArray[np.float64]]:
+def channels(scene: Scene) -> Image:
     """Return every channel by its key, each an array of 21 numbers."""
     return {
         **_distances(scene),

@@ -138,9 +138,9 @@ def summarise(bars: NDArray[np.float64], n_points: int) -> dict[str, float]:
     Returns
     -------
     dict of str to float
-        `count` is the sum of l²/(l² + 0.1²) over bars of length l; means, spreads and the entropy weigh a
-        bar by its length; the curve is the mean number of bars alive within each half-Å bin, per atom of the
-        cloud.
+        `count` is the sum of l²/(l² + 0.1²) over bars of length l; means, spreads and the entropy weigh a bar
+        by its length times its share in that count; the curve is the mean number of bars alive within each
+        half-Å bin, per atom of the cloud.
     """
     if n_points < MIN_POINTS:
         return {name: float("nan") for name in STATISTICS} | {
@@ -167,7 +167,9 @@ def _statistics(
     found = dict.fromkeys(STATISTICS, float("nan")) | {"count": count, "length_sum_ang": float(lengths.sum())}
     if not real.any():
         return found
-    weights = lengths / lengths.sum()
+    # Weighed by its bare length, a bar of 1e-6 Å, which rounding makes, would still move a standard deviation.
+    weights = lengths**3 / (lengths**2 + SHORTEST_BAR_ANG**2)
+    weights = weights / weights.sum()
     death_mean = float(weights @ deaths)
     length_mean = float(weights @ lengths)
     positive = weights[weights > 0.0]

@@ -1,0 +1,216 @@
+"""Symmetries that descriptors must not see, the registry against the arrays, and the golden values."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import fields, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from pymatgen.core import Structure
+
+from models.specs import GROUP_NAMES
+from tasks.datasets import devi2025
+from tasks.descriptors.assemble import INPUT_SPEC, STAGE_VERSION, describe, describe_batch, tables_digest
+from tasks.descriptors.elements import table_digest
+from tasks.descriptors.errors import DescriptorError
+from tasks.descriptors.keys import GROUP_VERSIONS, descriptor_table, group_keys
+
+GOLDEN = Path(__file__).with_name("golden.json")
+NAMES = ("layered", "olivine", "rocksalt")
+TOLERANCE = 2e-4
+"""What float64 geometry and ripser's float32 leave: values are up to hundreds."""
+
+
+def compare(got, expected):
+    for spec in INPUT_SPEC.groups:
+        close = np.isclose(
+            got[spec.name], expected[spec.name], rtol=TOLERANCE, atol=TOLERANCE, equal_nan=True
+        )
+        good = close.reshape(len(spec.keys), -1).all(axis=1)
+        wrong = [key for key, fine in zip(spec.keys, good, strict=True) if not fine]
+        assert not wrong, f"{spec.name}: {wrong[:8]}"
+
+
+def relocate(hop, structure):
+    """The same hop in an equivalent structure: sites are found by where they lie."""
+
+    def find(cart):
+        frac = structure.lattice.get_fractional_coords(cart)
+        apart = frac - structure.frac_coords
+        away = np.linalg.norm((apart - np.round(apart)) @ structure.lattice.matrix, axis=1)
+        site = int(away.argmin())
+        assert away[site] < 1e-6
+        return site, tuple(int(n) for n in np.round(apart[site]))
+
+    frac, image = hop.structure.frac_coords, np.array(hop.image)
+    i, first = find(hop.structure.lattice.get_cartesian_coords(frac[hop.i]))
+    j, last = find(hop.structure.lattice.get_cartesian_coords(frac[hop.j] + image))
+    return replace(hop, structure=structure, i=i, j=j, image=tuple(np.subtract(last, first).tolist()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_supercell(crystal_hops, name):
+    hop = crystal_hops[name]
+    big = hop.structure.copy()
+    big.make_supercell([[2, 0, 0], [0, 1, 0], [0, 0, 2]], to_unit_cell=False)
+    compare(describe(relocate(hop, big).environment()), describe(hop.environment()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_choice_of_lattice_vectors(crystal_hops, name):
+    hop = crystal_hops[name]
+    skewed = hop.structure.copy()
+    skewed.make_supercell([[1, 1, 0], [0, 1, 0], [1, 0, 1]], to_unit_cell=True)
+    assert len(skewed) == len(hop.structure)
+    compare(describe(relocate(hop, skewed).environment()), describe(hop.environment()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_order_of_sites_and_shift_of_origin(crystal_hops, name):
+    hop = crystal_hops[name]
+    order = np.random.default_rng(7).permutation(len(hop.structure))
+    shift = np.array([0.137, -0.312, 0.771])
+    species = [hop.structure[int(k)].specie for k in order]
+    other = Structure(hop.structure.lattice, species, hop.structure.frac_coords[order] + shift)
+    place = {int(old): new for new, old in enumerate(order)}
+    moved = replace(hop, structure=other, i=place[hop.i], j=place[hop.j])
+    compare(describe(moved.environment()), describe(hop.environment()))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reversal_keeps_vectors_and_flips_images(crystal_hops, name):
+    hop = crystal_hops[name]
+    back = replace(hop, i=hop.j, j=hop.i, image=tuple(-n for n in hop.image))
+    forward, reverse = describe(hop.environment()), describe(back.environment())
+    compare({**reverse, "profile": reverse["profile"][:, ::-1]}, forward)
+
+
+def test_reversal_of_a_lopsided_hop(place):
+    rng = np.random.default_rng(11)
+    anions, cations = rng.uniform(-4.0, 4.0, (16, 3)), rng.uniform(-5.0, 5.0, (9, 3))
+    start, end = [-1.4, 0.3, 0.2], [1.6, -0.2, 0.1]
+    forward, reverse = (
+        describe(place(start, end, anions, cations)),
+        describe(place(end, start, anions, cations)),
+    )
+    assert not np.allclose(forward["profile"], forward["profile"][:, ::-1], equal_nan=True)
+    compare({**reverse, "profile": reverse["profile"][:, ::-1]}, forward)
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 2**32 - 1))
+def test_rotation_reflection_translation_order_and_noise(crystal_hops, seed):
+    rng = np.random.default_rng(seed)
+    env = crystal_hops[NAMES[seed % 3]].environment()
+    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
+    shift = rng.normal(size=3) * 10.0
+    order = rng.permutation(len(env.numbers))
+    noise = rng.uniform(-1e-7, 1e-7, env.coords_ang.shape)
+    moved = replace(
+        env,
+        path_ang=env.path_ang @ turn + shift,
+        coords_ang=((env.coords_ang + noise) @ turn + shift)[order],
+        numbers=env.numbers[order],
+        charges=env.charges[order],
+    )
+    compare(describe(moved), describe(env))
+
+
+@pytest.mark.data
+def test_rounding_and_direction_do_not_matter_on_published_hops(devi2025_dir):
+    rng = np.random.default_rng(0)
+    for row in devi2025.read_entries(devi2025_dir, "train")[::40]:
+        env = devi2025.hop_of(row, "train").environment
+        noise = rng.uniform(-1e-7, 1e-7, env.coords_ang.shape)
+        moved = describe(replace(env, path_ang=env.path_ang[::-1], coords_ang=env.coords_ang + noise))
+        compare({**moved, "profile": moved["profile"][:, ::-1]}, describe(env))
+
+
+def test_wider_cluster_changes_nothing(crystal_hops):
+    hop = crystal_hops["olivine"]
+    compare(describe(hop.environment(radius_ang=9.5)), describe(hop.environment()))
+
+
+def test_nothing_is_written_into_the_environment(crystal_hops):
+    env = crystal_hops["olivine"].environment()
+    before = {f.name: np.copy(getattr(env, f.name)) for f in fields(env) if f.name.endswith(("_ang", "s"))}
+    describe(env)
+    for key, value in before.items():
+        assert np.array_equal(value, getattr(env, key)), key
+
+
+def test_batch_equals_single(crystal_hops):
+    envs = [crystal_hops[name].environment() for name in NAMES]
+    batch = describe_batch(envs)
+    for spec in INPUT_SPEC.groups:
+        assert batch[spec.name].shape == (3, *spec.shape)
+        assert batch[spec.name].dtype == np.float32
+        for row, env in zip(batch[spec.name], envs, strict=True):
+            assert np.array_equal(row, describe(env)[spec.name], equal_nan=True)
+        assert describe_batch([])[spec.name].shape == (0, *spec.shape)
+
+
+def test_registry_keeps_its_word():
+    assert tuple(spec.name for spec in INPUT_SPEC.groups) == GROUP_NAMES
+    assert INPUT_SPEC.versions() == GROUP_VERSIONS
+    rows = descriptor_table()
+    assert len(rows) == sum(len(spec.keys) for spec in INPUT_SPEC.groups)
+    for row in rows:
+        assert row["meaning"]
+        assert row["unit"]
+        assert row["shape"] == ((21,) if row["group"] == "profile" else ())
+        assert row["reference"] is None or row["reference"].startswith("10.")
+    for spec in INPUT_SPEC.groups:
+        assert len(set(spec.keys)) == len(spec.keys)
+        assert spec.shape == ((len(spec.keys), 21) if spec.name == "profile" else (len(spec.keys),))
+    with pytest.raises(DescriptorError, match="local, profile, topology, chemistry"):
+        group_keys("geometry")
+    assert all(f"{group}{version}" in STAGE_VERSION for group, version in GROUP_VERSIONS.items())
+    assert tables_digest() == table_digest()
+
+
+def test_golden_values(crystal_hops):
+    """Values may change only together with their group's version.
+
+    After raising it, write the file anew: LIHOP_WRITE_GOLDEN=1 pytest tests/tasks/descriptors -k golden
+    """
+    found = {name: describe(crystal_hops[name].environment()) for name in NAMES}
+    if os.environ.get("LIHOP_WRITE_GOLDEN"):
+        GOLDEN.write_text(golden_text(found), encoding="utf-8")
+    stored = json.loads(GOLDEN.read_text(encoding="utf-8"))
+    assert stored["versions"] == GROUP_VERSIONS, "a version moved: write the golden file anew"
+    for name in NAMES:
+        for spec in INPUT_SPEC.groups:
+            assert list(stored["hops"][name][spec.name]) == list(spec.keys)
+            expected = np.array(list(stored["hops"][name][spec.name].values()), dtype=float)
+            got = picked(found[name][spec.name])
+            off = ~np.isclose(got, expected, rtol=1e-3, atol=1e-3, equal_nan=True)
+            wrong = [key for key, bad in zip(spec.keys, off.reshape(len(off), -1), strict=True) if bad.any()]
+            assert not wrong, f"{name}, {spec.name} changed without its version: {wrong[:8]}"
+
+
+def picked(values):
+    """A quarter of an image's positions is enough to notice."""
+    return values[:, ::5] if values.ndim == 2 else values
+
+
+def golden_text(found):
+    def plain(values):
+        return [None if np.isnan(v) else round(float(v), 4) for v in np.ravel(values)]
+
+    hops = {
+        name: {
+            spec.name: {
+                key: plain(row) if spec.name == "profile" else plain(row)[0]
+                for key, row in zip(spec.keys, picked(groups[spec.name]), strict=True)
+            }
+            for spec in INPUT_SPEC.groups
+        }
+        for name, groups in found.items()
+    }
+    return json.dumps({"versions": GROUP_VERSIONS, "hops": hops}, indent=0).replace(",\n", ", ") + "\n"
