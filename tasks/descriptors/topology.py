@@ -167,7 +167,7 @@ def _statistics(
     found = dict.fromkeys(STATISTICS, float("nan")) | {"count": count, "length_sum_ang": float(lengths.sum())}
     if not real.any():
         return found
-    # Weighed by its bare length, a bar of 1e-6 Å, which rounding makes, would still move a standard deviation.
+    # Weighed by bare length, a bar of 1e-6 Å, which rounding makes, would still move a standard deviation.
     weights = lengths**3 / (lengths**2 + SHORTEST_BAR_ANG**2)
     weights = weights / weights.sum()
     death_mean = float(weights @ deaths)
