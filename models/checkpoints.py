@@ -9,6 +9,7 @@ import os
 import shutil
 import tempfile
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -105,7 +106,7 @@ class Checkpoint:
         """What it was trained with."""
         return self.ensemble.settings
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """SHA-256 over everything that predictions depend on, and the rows that it has seen."""
         digest = hashlib.sha256()
@@ -142,8 +143,8 @@ class Checkpoint:
     def _complete(self, inputs: Inputs, members: NDArray[np.float64]) -> Predictions:
         mean, spread = log_mean_and_spread(members)
         lower, upper = self.calibration.interval_ev(mean, spread)
-        standardised = self.ensemble.standardiser.transform(check_inputs(inputs, self.spec))
-        distance = self.domain.distance(standardised)
+        z_scores = self.ensemble.standardiser.z_scores(check_inputs(inputs, self.spec))
+        distance = self.domain.distance(z_scores)
         return Predictions(
             barrier_ev=np.exp(mean),
             log_spread=spread,

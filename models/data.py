@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytorch_lightning as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from models.networks import reverse
@@ -95,17 +95,23 @@ class PredictionData(pl.LightningDataModule):
         return _loader(self.data, self.batches)
 
 
-def augment(inputs: Mapping[str, Tensor], noise: float, n_values: Mapping[str, int]) -> Batch:
-    """Return augmented inputs: half of the hops reversed, noise on the values but not on the indicators.
+def augment(
+    inputs: Mapping[str, Tensor], n_values: Mapping[str, int], *, noise: float, dropout: float
+) -> Batch:
+    """Return augmented inputs: half of the hops reversed, values jittered and some left out.
+
+    Indicators stay as they are.
 
     Parameters
     ----------
     inputs : mapping of str to Tensor
         Standardised descriptors with the missing-indicators last.
-    noise : float
-        Standard deviation of the noise, in standard deviations of each input.
     n_values : mapping of str to int
         How many keys of each group are values; the rest are indicators.
+    noise : float
+        Standard deviation of the noise, in standard deviations of each input.
+    dropout : float
+        Share of the keys that are set to zero, a draw of its own for each hop; the rest grow to make up.
     """
     first = next(iter(inputs.values()))
     chosen = torch.rand(len(first), device=first.device) < 0.5  # noqa: PLR2004 - either direction is as likely
@@ -117,5 +123,7 @@ def augment(inputs: Mapping[str, Tensor], noise: float, n_values: Mapping[str, i
         # One draw a key and hop: along a path the descriptor errs together, not point by point.
         shape = (len(value), n_values[name], *(1,) * (value.ndim - 2))
         shift = noise * torch.randn(shape, device=value.device, dtype=value.dtype)
-        augmented[name] = torch.cat([mixed[:, : n_values[name]] + shift, mixed[:, n_values[name] :]], dim=1)
+        kept = nn.functional.dropout(torch.ones_like(shift), dropout)
+        values = (mixed[:, : n_values[name]] + shift) * kept
+        augmented[name] = torch.cat([values, mixed[:, n_values[name] :]], dim=1)
     return augmented

@@ -19,16 +19,16 @@ IMAGE_NDIM = 3
 CHUNK = 2048  # rows whose distances to all reference points are held at once
 
 
-def summary_features(standardised: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
+def summary_features(z_scores: Mapping[str, FloatArray]) -> dict[str, FloatArray]:
     """Return one direction-invariant vector a group: an image becomes its mean, minimum and maximum.
 
     Parameters
     ----------
-    standardised : mapping of str to ndarray
-        What a ``Standardiser`` returns: vectors ``(n, keys)``, images ``(n, channels, positions)``.
+    z_scores : mapping of str to ndarray
+        What ``Standardiser.z_scores`` returns: vectors ``(n, keys)``, images ``(n, channels, positions)``.
     """
     features: dict[str, FloatArray] = {}
-    for name, array in standardised.items():
+    for name, array in z_scores.items():
         if array.ndim == IMAGE_NDIM:
             # Summed in sorted order, so that a reversed path gives the same mean to the last bit.
             mean = np.sort(array, axis=-1).mean(axis=-1)
@@ -38,12 +38,12 @@ def summary_features(standardised: Mapping[str, FloatArray]) -> dict[str, FloatA
     return features
 
 
-def domain_points(standardised: Mapping[str, FloatArray]) -> FloatArray:
+def domain_points(z_scores: Mapping[str, FloatArray]) -> FloatArray:
     """Return one point a hop, ``(n, d)``, scaled so that every descriptor group weighs the same.
 
     The squared Euclidean distance of two points is the mean over groups of the mean squared difference.
     """
-    groups = summary_features(standardised)
+    groups = summary_features(z_scores)
     weighted = [features / np.sqrt(features.shape[1] * len(groups)) for features in groups.values()]
     return np.concatenate(weighted, axis=1).astype(np.float32)
 
@@ -66,9 +66,9 @@ class Domain:
     threshold: float
     neighbours: int
 
-    def distance(self, standardised: Mapping[str, FloatArray]) -> NDArray[np.float64]:
+    def distance(self, z_scores: Mapping[str, FloatArray]) -> NDArray[np.float64]:
         """Return the mean distance to the nearest training hops over the threshold, ``(n,)``."""
-        points = domain_points(standardised)
+        points = domain_points(z_scores)
         nearest = [
             _nearest_mean(_distances(points[start : start + CHUNK], self.points), self.neighbours)
             for start in range(0, len(points), CHUNK)
@@ -76,13 +76,13 @@ class Domain:
         return np.concatenate([np.zeros(0), *nearest]) / self.threshold
 
 
-def fit_domain(standardised: Mapping[str, FloatArray], hosts: tuple[str, ...], neighbours: int) -> Domain:
+def fit_domain(z_scores: Mapping[str, FloatArray], hosts: tuple[str, ...], neighbours: int) -> Domain:
     """Set the threshold from distances between hops of different hosts.
 
     A screened host is new, so the fair yardstick is how far training hosts lie from one another: a hop that
     is farther than 95% of those is called outside the domain.
     """
-    points = domain_points(standardised)
+    points = domain_points(z_scores)
     names = np.asarray(hosts)
     distances = _distances(points, points)
     distances[names[:, None] == names[None, :]] = np.inf

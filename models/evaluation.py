@@ -151,7 +151,7 @@ def predict_trees(training: LabelledArrays, inputs: Inputs, *, seed: int = 0) ->
 
 
 def _table(standardiser: Standardiser, inputs: Inputs) -> FloatArray:
-    return np.concatenate(list(summary_features(standardiser.transform(inputs)).values()), axis=1)
+    return np.concatenate(list(summary_features(standardiser.z_scores(inputs)).values()), axis=1)
 
 
 def _check_pair(truth_ev: Values, predicted_ev: Values) -> None:

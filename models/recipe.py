@@ -71,11 +71,11 @@ def train_checkpoint(
         progress=progress,
         on_fit=on_fit,
     )
-    standardised = ensemble.standardiser.transform(dataset.inputs)
+    z_scores = ensemble.standardiser.z_scores(dataset.inputs)
     return Checkpoint(
         ensemble=ensemble,
         calibration=calibration,
-        domain=fit_domain(standardised, dataset.hosts, settings.neighbours),
+        domain=fit_domain(z_scores, dataset.hosts, settings.neighbours),
         name=name,
         trained_on=trained_on,
         training_id_digests=frozenset(id_digest(identifier) for identifier in dataset.ids),

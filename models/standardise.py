@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
+from scipy import stats
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -15,15 +16,25 @@ if TYPE_CHECKING:
     from models.specs import InputSpec
 
 MIN_STD = 1e-6  # a column that varies less than this, in its own units, is taken as constant
+# Levels of the quantiles that map a descriptor to normal scores; the ends stay finite.
+LEVELS = np.linspace(0.0, 1.0, 33)
+SCORES = stats.norm.ppf(np.clip(LEVELS, 0.5 / len(LEVELS), 1 - 0.5 / len(LEVELS)))
 
 
 class GroupScale(BaseModel):
-    """Location and scale of each key of one group, and which keys were ever missing in training."""
+    """How each key of one group is scaled, and which keys were ever missing in training.
+
+    ``mean`` and ``std`` are of the values, ``score_mean`` and ``score_std`` of their normal scores;
+    ``knots`` holds each key's quantiles at ``LEVELS``.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     mean: tuple[float, ...]
     std: tuple[float, ...]
+    knots: tuple[tuple[float, ...], ...]
+    score_mean: tuple[float, ...]
+    score_std: tuple[float, ...]
     ever_missing: tuple[int, ...]
 
 
@@ -33,6 +44,10 @@ class Standardiser:
 
     A vector of K keys, M of them ever missing in training, becomes ``(n, K + M)``; an image of C channels,
     M of them ever missing, ``(n, C + M, P)``. A missing value becomes 0, which is the training mean.
+
+    Networks take normal scores: many descriptors are skewed or mostly zero, and their few extreme values
+    would lead a network astray. Beyond the training range a score stays at its end. Distances take
+    ``z_scores``, which go on growing there.
 
     Attributes
     ----------
@@ -50,8 +65,39 @@ class Standardiser:
     clip: float
 
     def transform(self, inputs: Inputs) -> dict[str, FloatArray]:
-        """Return the network's inputs of checked arrays, in new arrays."""
-        return {name: _scale(inputs[name], scale, self.clip) for name, scale in self.groups.items()}
+        """Return the network's inputs of checked arrays, in new arrays: standardised normal scores."""
+        return {
+            name: self._scaled(
+                inputs[name],
+                _normal_scores(inputs[name], scale.knots),
+                scale.score_mean,
+                scale.score_std,
+                scale,
+            )
+            for name, scale in self.groups.items()
+        }
+
+    def z_scores(self, inputs: Inputs) -> dict[str, FloatArray]:
+        """Return the same shapes with values scaled by mean and standard deviation alone."""
+        return {
+            name: self._scaled(inputs[name], inputs[name], scale.mean, scale.std, scale)
+            for name, scale in self.groups.items()
+        }
+
+    def _scaled(
+        self,
+        array: FloatArray,
+        values: NDArray[np.floating],
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        scale: GroupScale,
+    ) -> FloatArray:
+        as_column = (1, -1) + (1,) * (array.ndim - 2)
+        centred = values - np.asarray(mean).reshape(as_column)
+        absent = np.isnan(array)
+        scaled = np.where(absent, 0.0, centred / np.asarray(std).reshape(as_column))
+        indicators = absent[:, list(scale.ever_missing)]
+        return np.concatenate([np.clip(scaled, -self.clip, self.clip), indicators], axis=1).astype(np.float32)
 
     def sizes(self, spec: InputSpec) -> dict[str, tuple[int, ...]]:
         """Return the shape of one row of each group after ``transform``."""
@@ -85,7 +131,7 @@ class Standardiser:
 
 
 def fit_standardiser(training: LabelledArrays, clip: float) -> Standardiser:
-    """Fit location and scale on the training rows; an image's channel is fitted over all its positions."""
+    """Fit the scales on the training rows; an image's channel is fitted over all its positions."""
     target = training.log_barrier()
     spread = float(target.std())
     return Standardiser(
@@ -97,23 +143,45 @@ def fit_standardiser(training: LabelledArrays, clip: float) -> Standardiser:
 
 
 def _fit_group(array: FloatArray) -> GroupScale:
-    keys_last = np.moveaxis(array, 1, -1).reshape(-1, array.shape[1]).astype(np.float64)
-    present = np.isfinite(keys_last)
+    keys_last = np.moveaxis(array, 1, -1).reshape(-1, array.shape[1])
+    mean, std = _location_and_scale(keys_last)
+    knots = tuple(_knots(column[np.isfinite(column)]) for column in keys_last.T)
+    score_mean, score_std = _location_and_scale(_normal_scores(keys_last, knots))
+    missing = np.flatnonzero(~np.isfinite(keys_last).all(axis=0))
+    return GroupScale(
+        mean=tuple(mean),
+        std=tuple(std),
+        knots=knots,
+        score_mean=tuple(score_mean),
+        score_std=tuple(score_std),
+        ever_missing=tuple(int(k) for k in missing),
+    )
+
+
+def _location_and_scale(table: NDArray[np.floating]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    values = table.astype(np.float64)
+    present = np.isfinite(values)
     count = np.maximum(present.sum(axis=0), 1)
-    mean = np.where(present, keys_last, 0.0).sum(axis=0) / count
-    variance = np.where(present, keys_last - mean, 0.0) ** 2
-    std = np.sqrt(variance.sum(axis=0) / count)
+    mean = np.where(present, values, 0.0).sum(axis=0) / count
+    std = np.sqrt((np.where(present, values - mean, 0.0) ** 2).sum(axis=0) / count)
     # A key that never varies carries nothing; dividing by 1 keeps it at zero instead of amplifying noise.
-    std = np.where(std > MIN_STD, std, 1.0)
-    missing = np.flatnonzero(~present.all(axis=0))
-    return GroupScale(mean=tuple(mean), std=tuple(std), ever_missing=tuple(int(k) for k in missing))
+    return mean, np.where(std > MIN_STD, std, 1.0)
 
 
-def _scale(array: FloatArray, scale: GroupScale, clip: float) -> FloatArray:
-    as_column = (1, -1) + (1,) * (array.ndim - 2)
-    mean = np.asarray(scale.mean).reshape(as_column)
-    std = np.asarray(scale.std).reshape(as_column)
-    absent = np.isnan(array)
-    values = np.clip(np.where(absent, 0.0, (array - mean) / std), -clip, clip)
-    indicators = absent[:, list(scale.ever_missing)]
-    return np.concatenate([values, indicators], axis=1).astype(np.float32)
+def _knots(values: NDArray[np.floating]) -> tuple[float, ...]:
+    if len(values) == 0:
+        return (0.0,) * len(LEVELS)
+    # The shortest decimals that name the same float32 keep the checkpoint's JSON small.
+    return tuple(float(str(knot)) for knot in np.quantile(values, LEVELS).astype(np.float32))
+
+
+def _normal_scores(array: FloatArray, knots: tuple[tuple[float, ...], ...]) -> NDArray[np.float64]:
+    """Map each key (axis 1) to normal scores; a tied value gets the middle of the scores that it spans."""
+    scores = np.empty(array.shape, dtype=np.float64)
+    for key, quantiles in enumerate(knots):
+        values = array[:, key].astype(np.float64)
+        places = np.asarray(quantiles)
+        from_left = np.interp(values, places, SCORES)
+        from_right = -np.interp(-values, -places[::-1], -SCORES[::-1])
+        scores[:, key] = (from_left + from_right) / 2
+    return scores

@@ -45,7 +45,8 @@ class BarrierModule(pl.LightningModule):
     def training_step(self, batch: Batch, *_args: object) -> Tensor:
         """Return the loss of one batch, its hops reversed at random and its values jittered."""
         inputs = {name: value for name, value in batch.items() if name != TARGET}
-        predicted = self.network(augment(inputs, self.settings.input_noise, self.n_values))
+        noise, dropout = self.settings.input_noise, self.settings.input_dropout
+        predicted = self.network(augment(inputs, self.n_values, noise=noise, dropout=dropout))
         loss: Tensor = self.loss(predicted, batch[TARGET])
         return loss
 

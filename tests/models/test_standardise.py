@@ -45,7 +45,39 @@ def test_extremes_are_clipped_and_constants_stay_zero(rows):
     standardiser = fit_standardiser(train, clip=4.0)
     assert (standardiser.transform(inputs)["chemistry"][:, 0] == 0).all()
     inputs["local"][0, 0] = 1e9
-    assert standardiser.transform(inputs)["local"][0, 0] == 4.0
+    assert standardiser.z_scores(inputs)["local"][0, 0] == 4.0
+    highest = standardiser.transform(rows.inputs)["local"][:, 0].max()
+    assert standardiser.transform(inputs)["local"][0, 0] == highest
+
+
+def test_scores_follow_ranks_and_look_normal(make):
+    rows = make(2000)
+    skewed = {name: np.exp(array) for name, array in rows.inputs.items()}
+    train = type(rows)(skewed, rows.barrier_ev, rows.ids, rows.hosts, rows.ions, rows.spec)
+    out = fit_standardiser(train, clip=5.0).transform(skewed)["local"][:, 0]
+    order = np.argsort(skewed["local"][:, 0])
+    assert (np.diff(out[order]) >= 0).all()
+    share_within_one = (np.abs(out) < 1).mean()
+    assert 0.64 < share_within_one < 0.72
+    assert abs(out.mean()) < 1e-5
+
+
+def test_two_values_become_their_z_scores(rows):
+    inputs = {name: array.copy() for name, array in rows.inputs.items()}
+    inputs["chemistry"][:, 1] = (np.arange(len(rows)) % 4 == 0).astype(np.float32)
+    train = type(rows)(inputs, rows.barrier_ev, rows.ids, rows.hosts, rows.ions, rows.spec)
+    standardiser = fit_standardiser(train, clip=5.0)
+    expected = standardiser.z_scores(inputs)["chemistry"][:, 1]
+    np.testing.assert_allclose(standardiser.transform(inputs)["chemistry"][:, 1], expected, atol=1e-5)
+
+
+def test_a_key_that_is_always_missing_is_zero(rows):
+    inputs = {name: array.copy() for name, array in rows.inputs.items()}
+    inputs["local"][:, 2] = np.nan
+    train = type(rows)(inputs, rows.barrier_ev, rows.ids, rows.hosts, rows.ions, rows.spec)
+    out = fit_standardiser(train, clip=5.0).transform(inputs)["local"]
+    assert (out[:, 2] == 0).all()
+    assert (out[:, 5] == 1).all()
 
 
 def test_targets_and_json_round_trip(rows):
