@@ -169,7 +169,7 @@ def _run_row(context: Context) -> Run:
         settings_digest=asked.digest(),
         model_digest=context.model_digest,
         code_version=importlib.metadata.version("lihop"),
-        started_at=datetime.now(UTC).replace(tzinfo=None),
+        started_at=datetime.now(UTC),
         status="running",
     )
 

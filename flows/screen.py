@@ -87,5 +87,5 @@ def _show(summary: Summary) -> None:
 def screening_flow(workers: int) -> Flow[[ScreenParameters], dict[str, Any]]:
     """Return the flow with as many threads as keep so many processes busy."""
     # Threads only wait for the pool's processes, so more of them than processes keep the pool fed.
-    runner = ThreadPoolTaskRunner(max_workers=workers + 2)
+    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers + 2)
     return screen_cathodes.with_options(task_runner=cast("TaskRunner[PrefectFuture[Any]]", runner))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,7 @@ from flows.settings import resolve
 if TYPE_CHECKING:
     from tasks.candidates.source import RawMaterial
 
+DataDir = Annotated[str | None, typer.Option(help="Folder that holds the data set's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 REFERENCE_COLUMNS = {
@@ -56,17 +58,33 @@ def register(app: typer.Typer) -> None:
     app.add_typer(group, name="data")
 
 
-def reference(as_json: Json = False) -> None:
+def reference(data_dir: DataDir = None, as_json: Json = False) -> None:
     """Print the reference set with its checks, and how many have no check but their own source."""
-    from tasks.candidates.reference_checks import reference_table
+    from tasks.candidates.reference_checks import devi2025_structures
+    from tasks.candidates.reference_table import reference_table, summary
+    from tasks.datasets import devi2025
+    from tasks.datasets.errors import DatasetError
 
-    rows = reference_table()
+    given = resolve({"data_dir": data_dir}).data_dir
+    try:
+        compared = devi2025_structures(devi2025.find_data_dir(None if given is None else Path(given)))
+    except DatasetError:
+        # Without the data set its columns are unknown, and say so; every other check stands by itself.
+        compared = None
+    rows = reference_table(compared)
     if as_json:
         print_json(rows)
         return
     print_table(rows, REFERENCE_COLUMNS)
-    alone = sum(row["n_independent_checks"] == 0 for row in rows)
-    print(f"{len(rows)} structures; {alone} have no check but their own source.")
+    counts = summary(rows)
+    print(
+        f"{counts['to_screen']} structures to screen, {counts['to_refuse']} to refuse. "
+        f"{counts['all_checks_passed']} pass every check that applies to them; "
+        f"{counts['own_source_only']} have no check but their own source; "
+        f"{counts['no_second_determination']} have no second determination."
+    )
+    if compared is None:
+        print("The devi2025 data set is not here, so no volume was compared with it (see lihop doctor).")
 
 
 def descriptors(as_json: Json = False) -> None:
@@ -111,8 +129,6 @@ def hops(
 
 
 def _find(material: str) -> RawMaterial:
-    from pathlib import Path
-
     from tasks.candidates.files import FilesSource
     from tasks.candidates.reference import ReferenceSource
 

@@ -56,7 +56,9 @@ class FilesSource:
             return [self._item(root, root.name)]
         found = [path for path in sorted(root.rglob("*")) if path.is_file() and reader_for(path) is not None]
         if not found:
-            raise EmptySourceError(f"--path {self.path}: the folder holds no structure file; known are {FORMATS}")
+            raise EmptySourceError(
+                f"--path {self.path}: no structure file in the folder; known are {FORMATS}"
+            )
         return [self._item(path, path.relative_to(root).as_posix()) for path in found]
 
     def _item(self, path: Path, item_id: str) -> SourceItem:

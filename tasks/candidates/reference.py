@@ -142,7 +142,9 @@ class ReferenceEntry:
 
     @property
     def source(self) -> str:
-        """The DOI or database identifier to look the entry up by, else the citation."""
+        """The identifier to look the entry up by: the database's where the figures are its own, else the DOI."""
+        if self.provenance == "materials-project" and self.database_id is not None:
+            return self.database_id
         if self.source_doi is not None:
             return f"doi:{self.source_doi}"
         return self.source_ref if self.database_id is None else self.database_id
