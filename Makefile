@@ -41,7 +41,7 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m tests.lint_docstrings
+	$(BIN)/python -m numpydoc lint $$(git ls-files "flows/*.py" "tasks/*.py" "models/*.py" "storage/*.py")
 
 format: $(STAMP)
 	$(BIN)/ruff check --fix .
