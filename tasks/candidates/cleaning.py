@@ -16,6 +16,7 @@ from pymatgen.core import Element, Lattice, Structure
 from storage.records import Candidate, Reason
 from tasks.candidates.source import RejectedError
 from tasks.hops.sites import Charges, assign_charges
+from tasks.hops.symmetry import spglib_cell, symmetry_dataset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -170,8 +171,7 @@ def ordered_primitive_cell(structure: Structure, working_ion: str) -> Structure:
     The cell is spglib's primitive one for a tolerance of 0.01 Å, not idealised; where spglib finds no
     symmetry the cell stays as it is. Lattice and coordinates are rounded to six decimals.
     """
-    numbers = [site.specie.Z for site in structure]
-    cell = (structure.lattice.matrix, structure.frac_coords, numbers)
+    cell = spglib_cell(structure)
     with warnings.catch_warnings():
         # spglib says on every call how its errors will be reported one day.
         warnings.simplefilter("ignore", DeprecationWarning)
@@ -192,10 +192,7 @@ def _symbol(number: int) -> str:
 
 def space_group(structure: Structure) -> tuple[int | None, str | None]:
     """Return the number and the Hermann-Mauguin symbol that spglib finds; None twice where it finds none."""
-    cell = (structure.lattice.matrix, structure.frac_coords, [site.specie.Z for site in structure])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        dataset = spglib.get_symmetry_dataset(cell, symprec=SYMPREC_ANG)
+    dataset = symmetry_dataset(structure, SYMPREC_ANG)
     return (None, None) if dataset is None else (int(dataset.number), str(dataset.international))
 
 
