@@ -142,7 +142,7 @@ class ReferenceEntry:
 
     @property
     def source(self) -> str:
-        """What to look the entry up by: the database's identifier for the database's figures, else the DOI."""
+        """What to look the entry up by: the database's identifier for its own figures, else the DOI."""
         if self.provenance == "materials-project" and self.database_id is not None:
             return self.database_id
         if self.source_doi is not None:
