@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from models.specs import InputSpec
     from models.standardise import Standardiser
 
-PREDICT_BATCH = 1024
+# Large enough to fill the cores' vector units, small enough for a batch to stay in the cache.
+PREDICT_BATCH = 256
 
 
 class _EnsembleModule(pl.LightningModule):
