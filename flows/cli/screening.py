@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Annotated, Any
 
@@ -100,9 +101,12 @@ def run_flow(parameters: ScreenParameters, *, verbose: bool) -> dict[str, Any]:
     from flows.prefect_environment import prepare_prefect, wake_prefect
 
     prepare_prefect(verbose=verbose)
-    wake_prefect()
-    from flows.screen import screening_flow
+    # The server is a process of its own: what the flow imports loads while it starts.
+    with ThreadPoolExecutor(max_workers=1) as starting:
+        awake = starting.submit(wake_prefect)
+        from flows.screen import screening_flow
 
+        awake.result()
     found: dict[str, Any] = screening_flow(parameters.workers)(parameters)
     return found
 
