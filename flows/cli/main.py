@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from flows.cli import data, doctor, learning, results, screening
+from flows.cli import bench, data, doctor, learning, results, screening
 from flows.cli.errors import BAD_USAGE, NOTHING_USABLE, NothingUsableError, UsageError
 from models.errors import ModelError
 from storage.errors import StorageError
@@ -36,7 +36,7 @@ def common(
         raise typer.Exit
 
 
-for module in (screening, results, learning, data, doctor):
+for module in (screening, results, learning, data, doctor, bench):
     module.register(app)
 
 

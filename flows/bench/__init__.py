@@ -1,0 +1,1 @@
+"""Speed and counts beside a peer or a limit, measured in one process by turns."""

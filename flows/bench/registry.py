@@ -1,0 +1,48 @@
+"""Which benches there are, and how one is run by name."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from flows.bench.measure import BenchError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from flows.bench.measure import BenchResult, BenchSettings
+
+BENCHES = {
+    "hops": "hop networks of the reference structures, beside pymatgen-analysis-diffusion",
+    "descriptors": "descriptors of reference hops, beside ripser alone",
+    "prediction": "Lightning's Trainer.predict, beside a plain forward pass",
+    "storage": "recording generated results, beside plain DuckDB",
+    "orchestration": "the Prefect flow, beside the same functions run plainly",
+}
+"""Names, and what each measures. The module of the name in this package has a function `bench`."""
+
+
+def check_name(name: str) -> None:
+    """Refuse a name that no bench has.
+
+    Raises
+    ------
+    BenchError
+        With the names that there are.
+    """
+    if name not in BENCHES:
+        raise BenchError(f"no bench is called {name!r}; there are {', '.join(BENCHES)}")
+
+
+def run_bench(name: str, settings: BenchSettings) -> BenchResult:
+    """Run one bench.
+
+    Raises
+    ------
+    BenchError
+        When there is no such bench, its peer is not installed, or there is nothing to measure.
+    """
+    check_name(name)
+    # Imported by name: a bench loads torch, ripser or Prefect, and nobody waits for those of another.
+    bench = cast("Callable[[BenchSettings], BenchResult]", import_module(f"flows.bench.{name}").bench)
+    return bench(settings)
