@@ -14,7 +14,7 @@ from flows.collecting import collect
 from flows.computing import compute
 from flows.context import Context
 from flows.runners import BatchPool, PlainSteps
-from storage.records import Failure, Run, RunFailure, RunMaterial
+from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -140,7 +140,7 @@ def _screen(context: Context) -> Summary:
     failures = collected.failures + _later_failures(context, kept)
     context.recorder.record(rows=failures)
     context.recorder.record(rows=[_taken(context, row) for row in failures])
-    finished = context.recorder.known_stage_keys([context.percolation_key(row) for row in kept])
+    finished = context.recorder.rows_under(Percolation, [context.percolation_key(row) for row in kept])
     return Summary(
         run_id=context.run_id,
         database=str(context.recorder.paths.published),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,7 +23,8 @@ from storage.records import (
     Stage,
     StageResult,
 )
-from storage.shards import read_rows
+from storage.errors import ShardError
+from storage.shards import read_rows, unseal
 from tasks.batches import failure_of
 from tasks.descriptors.assemble import INPUT_SPEC
 from tasks.workers import (
@@ -83,13 +84,14 @@ def plan(context: Context, candidates: Sequence[Candidate]) -> Plan:
     forget_failures(context, [*keys, *final_keys])
     finished = context.recorder.known_stage_keys(final_keys)
     done = {row.stage_key: row for row in context.recorder.rows_under(StageResult, keys)}
+    is_whole = cache(partial(_is_whole, context))
     left = Plan()
     for candidate, key, final_key in zip(candidates, keys, final_keys, strict=True):
         result = done.get(key)
-        # No rows means that the material failed at its hops; the failure stands until it is retried.
+        # No rows means that it has no hop to predict; the failure that says why stands until it is retried.
         if result is not None and (result.n_rows == 0 or final_key in finished):
             left.n_reused += 1
-        elif result is not None and result.shard is not None and _is_whole(context, result.shard):
+        elif result is not None and result.shard is not None and is_whole(result.shard):
             left.to_predict[result.shard] = left.to_predict.get(result.shard, 0) + 1
         else:
             left.to_featurize.append(candidate)
@@ -97,9 +99,13 @@ def plan(context: Context, candidates: Sequence[Candidate]) -> Plan:
 
 
 def _is_whole(context: Context, stem: str) -> bool:
-    """Tell whether a batch's shards are still there."""
-    tables = (Candidate.table, Hop.table, DescriptorKey.table)
-    return all(shard_path(context.folder, stem, table).exists() for table in tables)
+    """Tell whether a batch's shards are still there and undamaged; they are computed again otherwise."""
+    try:
+        for table in (Candidate.table, Hop.table, DescriptorKey.table):
+            unseal(shard_path(context.folder, stem, table))
+    except ShardError:
+        return False
+    return True
 
 
 def compute(context: Context, candidates: Sequence[Candidate]) -> Plan:

@@ -114,13 +114,17 @@ class PlainSteps:
     ) -> Iterator[tuple[P, R | Exception]]:
         """Run a call for every payload in the pool; yield each with its result, or its error, as it comes."""
         # The threads only wait for the processes, as Prefect's would.
-        with ThreadPoolExecutor(self.pool.workers + 1, thread_name_prefix=f"lihop-{stage}") as threads:
-            futures: dict[Future[R], P] = {
-                threads.submit(self.pool.run, call, payload): payload for payload in payloads
-            }
+        threads = ThreadPoolExecutor(self.pool.workers + 1, thread_name_prefix=f"lihop-{stage}")
+        futures: dict[Future[R], P] = {
+            threads.submit(self.pool.run, call, payload): payload for payload in payloads
+        }
+        try:
             for future in as_completed(futures):
                 found: R | Exception = outcome(future)
                 yield futures[future], found
+        finally:
+            # Who stops listening, by an interrupt say, does not wait for what has not begun.
+            threads.shutdown(cancel_futures=True)
 
     def here(self, stage: str, call: Callable[[P], R], payload: P) -> R:  # noqa: ARG002 - named for Prefect's sake
         """Run a call in this process and wait for it."""

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Row)
 
-# Rows under a stage key follow from the key: the first stays. These may change, and the newest is kept.
-_NEWEST_WINS = frozenset({"runs", "candidates", "failures", "models", "run_materials"})
+# Rows under a stage key follow from the key: the first stays. These may change, and the newest is kept:
+# a stage result names the shard, which is another one after a deleted shard was computed again.
+_NEWEST_WINS = frozenset({"runs", "candidates", "failures", "models", "run_materials", "stage_results"})
 # What one source does not know must not erase what another one told.
 _NULL_KEEPS = {
     "candidates": frozenset(

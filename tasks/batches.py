@@ -193,6 +193,10 @@ def featurize(
         except Exception as error:  # noqa: BLE001 - whatever one material raises is a row, and the next is done
             done.failures.append(failure_of(error, candidate, Stage.HOPS, key))
             hops, keys, rows = [], [], []
+        else:
+            if not keys:
+                # The hops are listed all the same: each says what it is blocked by.
+                done.failures.append(failure_of(_all_blocked(candidate, hops), candidate, Stage.HOPS, key))
         done.hops += hops
         done.keys += keys
         described += rows
@@ -203,13 +207,22 @@ def featurize(
                 working_ion=candidate.working_ion,
                 stage=Stage.HOPS,
                 shard=shard,
-                n_rows=len(hops),
+                n_rows=len(keys),
             )
         )
     for group in INPUT_SPEC.groups:
         rows_of_group = [row[group.name] for row in described]
         done.groups[group.name] = np.asarray(rows_of_group, dtype=np.float32).reshape(-1, *group.shape)
     return done
+
+
+def _all_blocked(candidate: Candidate, hops: Sequence[Hop]) -> RejectedError:
+    reach_ang = max(hop.distance_ang for hop in hops)
+    return RejectedError(
+        Reason.NO_HOPS,
+        f"{candidate.material_id}: each of its {len(hops)} distinct hops up to {reach_ang:.2f} Å runs straight "
+        "through an atom or another site (see blocked_by in the table hops); give a longer --cutoff-ang",
+    )
 
 
 def featurize_one(

@@ -87,15 +87,17 @@ def percolate_all(
             row = percolation_row(candidate, own, known, settings, residuals)
         except Exception as error:  # noqa: BLE001 - whatever one material raises is a row, and the next is done
             done.failures.append(failure_of(error, candidate, Stage.PERCOLATION, key))
+            n_rows = 0
         else:
             done.rows.append(row)
+            n_rows = 1
         done.results.append(
             StageResult(
                 stage_key=key,
                 structure_hash=candidate.structure_hash,
                 working_ion=candidate.working_ion,
                 stage=Stage.PERCOLATION,
-                n_rows=1,
+                n_rows=n_rows,
             )
         )
     return done

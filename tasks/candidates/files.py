@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.records import Reason
 from tasks.candidates.source import EmptySourceError, RawMaterial, RejectedError, SourceError, SourceItem
+from tasks.limits import TimeLimitError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -102,7 +103,7 @@ class FilesSource:
                 # Readers warn about rounding and missing labels in files that they read correctly.
                 warnings.simplefilter("ignore")
                 structures = list(reader(path))
-        except RejectedError:
+        except (RejectedError, TimeLimitError):
             raise
         except Exception as error:
             # Parsers raise whatever a broken file makes them raise; each is one unreadable file.
