@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from flows.collecting import forget_failures
 from flows.context import over_pool
 from flows.progress import reporter
+from storage.errors import ShardError
 from storage.records import (
     Candidate,
     DescriptorKey,
@@ -23,7 +24,6 @@ from storage.records import (
     Stage,
     StageResult,
 )
-from storage.errors import ShardError
 from storage.shards import read_rows, unseal
 from tasks.batches import failure_of
 from tasks.descriptors.assemble import INPUT_SPEC

@@ -1,4 +1,4 @@
-"""What tests of whole screenings share: a tiny checkpoint, folders of crystals, steps that remember, tables."""
+"""What tests of whole screenings share: a tiny checkpoint, crystals as files, steps that remember."""
 
 from __future__ import annotations
 
@@ -191,4 +191,4 @@ class Bench:
 
 def tables(database: Path, names: tuple[str, ...] = TABLES) -> dict[str, list[Any]]:
     """Every row of the tables that hold results, in a fixed order."""
-    return {name: sorted(queries.sql(database, f"FROM {name}").records(), key=repr) for name in names}  # noqa: S608
+    return {name: sorted(queries.sql(database, f"FROM {name}").records(), key=repr) for name in names}

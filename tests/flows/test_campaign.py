@@ -232,7 +232,7 @@ def test_another_working_ion(bench):
 
 
 def test_what_goes_wrong_in_percolation_costs_no_other(bench, monkeypatch):
-    import tasks.percolating as percolating
+    from tasks import percolating
 
     real = percolating.percolation_row
 
@@ -253,7 +253,7 @@ def test_what_goes_wrong_in_percolation_costs_no_other(bench, monkeypatch):
 
 
 def test_what_goes_wrong_in_featurizing_costs_no_other(bench, monkeypatch):
-    import tasks.batches as batches
+    from tasks import batches
 
     real = batches.describe
     seen = []
@@ -275,7 +275,7 @@ def test_what_goes_wrong_in_featurizing_costs_no_other(bench, monkeypatch):
 
 
 def test_a_run_that_cannot_go_on_is_recorded_as_failed(bench, monkeypatch):
-    import flows.computing as computing
+    from flows import computing
 
     def fail(*_args, **_named):
         raise RuntimeError("the model cannot be used")
