@@ -89,7 +89,8 @@ def count_of(side: str, timing: Timing) -> int | None:
         return None
     if side == PATH_FINDER:
         # It adds 0.01 Å to the cutoff that it is given.
-        return sum(path.length <= CUTOFF_ANG + SHELL_TOLERANCE_ANG for path in timing.result)
+        lengths: list[float] = [path.length for path in timing.result]
+        return sum(length <= CUTOFF_ANG + SHELL_TOLERANCE_ANG for length in lengths)
     found: Sized = timing.result.unique_hops if side == GRAPH else timing.result
     return len(found)
 

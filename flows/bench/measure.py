@@ -138,7 +138,11 @@ class BenchResult:
 
 
 def alternate(
-    calls: Mapping[str, Callable[[], object]], *, repeats: int, limit_s: float | None = None
+    calls: Mapping[str, Callable[[], object]],
+    *,
+    repeats: int,
+    limit_s: float | None = None,
+    slow_s: float | None = SLOW_S,
 ) -> dict[str, Timing]:
     """Time calls by turns.
 
@@ -153,6 +157,8 @@ def alternate(
         Rounds, at least 1.
     limit_s : float, optional
         A peer that takes longer to warm up is stopped.
+    slow_s : float, optional
+        A peer that takes longer to warm up is not called again; that time counts. None: all are.
 
     Returns
     -------
@@ -169,7 +175,8 @@ def alternate(
                 seconds, results[name] = timed(call)
         except TimeLimitError:
             continue
-        times[name] = [seconds] if seconds > SLOW_S and name != OURS else []
+        slow = slow_s is not None and seconds > slow_s and name != OURS
+        times[name] = [seconds] if slow else []
     running = [name for name in calls if name in times and not times[name]]
     for turn in range(repeats):
         for name in running if turn % 2 == 0 else reversed(running):

@@ -1,0 +1,197 @@
+"""`lihop bench`: the JSON that scripts rely on, counts beside the peers, and errors that say what to do.
+
+No test here asks how fast anything is: that is what the benches print.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from flows.bench import hops, registry
+from flows.bench.generated import HOPS_A_MATERIAL, Block, tables
+from flows.bench.measure import (
+    OURS,
+    BenchError,
+    BenchResult,
+    BenchSettings,
+    Case,
+    MissingPeerError,
+    PeerResult,
+    Unit,
+    alternate,
+    summarise,
+)
+from flows.cli.main import app
+from storage.columns import conform, row_type_of
+from tests.campaigns import write_checkpoint
+
+KEYS = {"name", "cases", "ours_median", "peers", "unit", "counts_equal"}
+
+
+def run_cli(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "flows.cli.main", "bench", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def check_shape(found, name):
+    assert found.keys() >= KEYS
+    assert found["name"] == name
+    assert isinstance(found["cases"], int)
+    assert found["ours_median"] > 0
+    for peer in found["peers"].values():
+        assert peer["median"] > 0
+        assert peer["ratio"] > 0
+
+
+def test_hops_as_json():
+    done = run_cli("hops", "--json", "--limit", "3", "--repeats", "1")
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    check_shape(found, "hops")
+    assert found["cases"] == 3
+    assert found["counts_equal"] is True
+    assert found["peers"].keys() == {"DistinctPathFinder", "MigrationGraph"}
+    assert found["unit"] == "ms/structure"
+
+
+def test_descriptors_have_the_bars_of_ripser():
+    found = registry.run_bench("descriptors", BenchSettings(limit=2, repeats=1)).as_dict()
+    check_shape(found, "descriptors")
+    assert found["cases"] == 2
+    assert found["counts_equal"] is True
+    assert found["details"]["of which (ms/hop)"].keys() >= {"local", "profile", "topology", "chemistry"}
+
+
+def test_storage_keeps_every_row():
+    found = registry.run_bench("storage", BenchSettings(scale=0.01, repeats=1)).as_dict()
+    check_shape(found, "storage")
+    assert found["counts_equal"] is True
+    assert found["details"]["rows"] == 20 * (2 * HOPS_A_MATERIAL + 3)
+    assert found["details"]["ranking_of_all_rows"] == 20
+    assert found["details"]["hops_of_one_material"] == HOPS_A_MATERIAL
+
+
+def test_unknown_name_names_those_there_are():
+    done = run_cli("speed")
+    assert done.returncode == 2
+    assert "'speed'" in done.stderr
+    for name in registry.BENCHES:
+        assert name in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_every_bench_in_a_list(monkeypatch):
+    def fake(name, _settings):
+        return BenchResult(name, 1, 2.0, {"peer": PeerResult(4.0, 2.0, 1)}, "ms/hop", counts_equal=True)
+
+    monkeypatch.setattr("flows.cli.bench.run_bench", fake)
+    answer = CliRunner().invoke(app, ["bench", "--json"])
+    assert [one["name"] for one in json.loads(answer.stdout)] == list(registry.BENCHES)
+    table = CliRunner().invoke(app, ["bench", "hops"]).stdout
+    assert "ms/hop" in table
+    assert "4.000" in table
+
+
+def test_missing_peer_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pymatgen.analysis.diffusion.neb.pathfinder", None)
+    monkeypatch.setitem(sys.modules, "pymatgen.analysis.diffusion.neb.full_path_mapper", None)
+    with pytest.raises(MissingPeerError, match="pip install pymatgen-analysis-diffusion"):
+        hops.bench(BenchSettings(limit=1))
+
+
+def test_peer_that_found_another_number_is_named():
+    counts = {"same": {OURS: 3, "a": 3, "b": None}, "other": {OURS: 3, "a": 4, "b": 3}}
+    assert hops.differing(counts) == [f"other ({OURS} 3, a 4, b 3)"]
+
+
+def test_turns_alternate_and_warm_up_first():
+    order = []
+    found = alternate({OURS: lambda: order.append("o"), "peer": lambda: order.append("p")}, repeats=3)
+    assert "".join(order) == "op" + "op" + "po" + "op"
+    assert found.keys() == {OURS, "peer"}
+
+
+def test_peer_is_stopped_and_we_are_not():
+    def slow():
+        time.sleep(0.3)
+        return 1
+
+    found = alternate({OURS: slow, "peer": lambda: time.sleep(60)}, repeats=1, limit_s=0.2)
+    assert found["peer"].seconds is None
+    assert found[OURS].result == 1
+
+
+def test_slow_peer_is_called_once():
+    calls = []
+    alternate({OURS: lambda: 1, "peer": lambda: calls.append(1)}, repeats=5, slow_s=0.0)
+    assert len(calls) == 1
+
+
+def test_no_rounds_are_refused():
+    with pytest.raises(BenchError, match="0 rounds"):
+        alternate({OURS: lambda: 1}, repeats=0)
+
+
+def test_ratio_is_the_peers_time_over_ours():
+    cases = [
+        Case("a", 10.0, {OURS: 1.0, "peer": 3.0}, counts_equal=True),
+        Case("b", 10.0, {OURS: 2.0, "peer": 2.0}, counts_equal=True),
+        Case("c", 10.0, {OURS: 4.0, "peer": None}, counts_equal=False),
+    ]
+    times = summarise("x", cases, Unit("ms/hop"))
+    assert times.ours_median == pytest.approx(200.0)
+    assert times.peers["peer"] == PeerResult(median=pytest.approx(250.0), ratio=pytest.approx(2.0), cases=2)
+    assert times.counts_equal is False
+    rates = summarise("x", cases, Unit("hops/s"))
+    assert rates.ours_median == pytest.approx(5.0)
+    assert rates.peers["peer"].ratio == pytest.approx(2.0)
+
+
+def test_nothing_to_measure_is_an_error():
+    with pytest.raises(BenchError, match="nothing to measure"):
+        summarise("x", [], Unit("s"))
+
+
+def test_generated_rows_fit_and_blocks_do_not_overlap():
+    first, second = tables(Block(0, 3)), tables(Block(3, 2))
+    for name, data in first.items():
+        row_type = row_type_of(name)
+        both = conform(pa.concat_tables([data, second[name]]), row_type)
+        keys = both.select(list(row_type.key)).to_pylist()
+        assert len({tuple(key.values()) for key in keys}) == both.num_rows > 0
+
+
+@pytest.fixture(scope="module")
+def model_folder(tmp_path_factory):
+    return str(write_checkpoint(tmp_path_factory.mktemp("checkpoint") / "tiny"))
+
+
+def test_trainer_predicts_what_a_plain_pass_does(model_folder):
+    found = registry.run_bench("prediction", BenchSettings(limit=2, repeats=1, model=model_folder))
+    check_shape(found.as_dict(), "prediction")
+    assert found.counts_equal is True
+    assert found.details["largest_difference_ev"] < 1e-4
+
+
+@pytest.mark.slow
+def test_orchestration_gives_the_same_results(model_folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    done = run_cli("orchestration", "--json", "--limit", "2", "--repeats", "1", "--model", model_folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    check_shape(found, "orchestration")
+    assert found["counts_equal"] is True
+    assert found["details"]["with_result"] == 2
