@@ -220,8 +220,8 @@ def _all_blocked(candidate: Candidate, hops: Sequence[Hop]) -> RejectedError:
     reach_ang = max(hop.distance_ang for hop in hops)
     return RejectedError(
         Reason.NO_HOPS,
-        f"{candidate.material_id}: each of its {len(hops)} distinct hops up to {reach_ang:.2f} Å runs through "
-        "an atom or another site (see blocked_by in the table hops); give a longer --cutoff-ang",
+        f"{candidate.material_id}: each of its {len(hops)} distinct hops up to {reach_ang:.2f} Å runs "
+        "through an atom or another site (see blocked_by in the table hops); give a longer --cutoff-ang",
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
@@ -14,12 +15,14 @@ from models.arrays import LabelledArrays
 from models.recipe import train_checkpoint
 from models.settings import TrainSettings
 from storage import queries
+from storage.records import ROW_TYPES
 from tasks.descriptors.assemble import INPUT_SPEC
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 TABLES = ("candidates", "hops", "predictions", "percolation", "failures", "stage_results", "models")
+ROUNDING = 1e-4
 
 
 def write_checkpoint(folder: Path, seed: int = 0) -> Path:
@@ -191,4 +194,25 @@ class Bench:
 
 def tables(database: Path, names: tuple[str, ...] = TABLES) -> dict[str, list[Any]]:
     """Every row of the tables that hold results, in a fixed order."""
-    return {name: sorted(queries.sql(database, f"FROM {name}").records(), key=repr) for name in names}
+    keys = {name: ", ".join(ROW_TYPES[name].key) for name in names}
+    return {
+        name: queries.sql(database, f"FROM {name} ORDER BY {key}").records() for name, key in keys.items()
+    }
+
+
+def assert_same(found: object, expected: object) -> None:
+    """Compare tables: numbers up to rounding, since a network's last digits depend on the batch it sees."""
+    if isinstance(expected, dict):
+        assert found.keys() == expected.keys()
+        for key, value in expected.items():
+            # Which shard a row came from depends on the batches, which are free.
+            if key != "shard":
+                assert_same(found[key], value)
+    elif isinstance(expected, (list, tuple)):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            assert_same(one, other)
+    elif isinstance(expected, float):
+        assert found == pytest.approx(expected, rel=ROUNDING, abs=ROUNDING)
+    else:
+        assert found == expected
