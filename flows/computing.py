@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
@@ -41,6 +42,7 @@ from tasks.workers import (
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from concurrent.futures import Future
 
     from flows.context import Context
     from models.checkpoints import Checkpoint
@@ -113,7 +115,13 @@ def compute(context: Context, candidates: Sequence[Candidate]) -> Plan:
     left = plan(context, candidates)
     for name, count in ((HOPS, len(left.to_featurize)), (BARRIERS, left.n_new), (PERCOLATION, left.n_new)):
         reporter().stage(name, count)
-    work = list(_predicted(context, _featurized(context, left.to_featurize), left.to_predict))
+    if left.n_new == 0:
+        return left
+    # torch takes seconds to import, and the model is not needed before the first batch is described.
+    with ThreadPoolExecutor(max_workers=1) as loader:
+        loading = loader.submit(load_checkpoint, context)
+        batches = chain(_known(left.to_predict), _featurized(context, left.to_featurize))
+        work = list(_predicted(context, loading, batches))
     for batch in over_pool(
         context, "percolate", percolate_batch, work, _whole, partial(_unpercolated, context)
     ):
@@ -176,17 +184,23 @@ def _lost(candidate: Candidate, stage: Stage, key: str) -> Failure:
     )
 
 
-def _predicted(context: Context, batches: Iterable[Batch], known: dict[str, int]) -> Iterator[PercolateWork]:
+def _known(stems: dict[str, int]) -> Iterator[Batch]:
+    """Yield the batches that were featurized before."""
+    for stem, count in stems.items():
+        yield Batch(stem, (), count)
+
+
+def _predicted(
+    context: Context, loading: Future[Checkpoint], batches: Iterable[Batch]
+) -> Iterator[PercolateWork]:
     """Predict and record the barriers of each batch as it comes; yield what percolation needs of it."""
-    checkpoint: Checkpoint | None = None
-    for batch in chain((Batch(stem, (), count) for stem, count in known.items()), batches):
+    for batch in batches:
         if not shard_path(context.folder, batch.stem, DescriptorKey.table).exists():
             # None of its materials has a hop to predict, and each says why.
             reporter().advance(BARRIERS, batch.n_materials)
             reporter().advance(PERCOLATION, batch.n_materials)
             continue
-        if checkpoint is None:
-            checkpoint = load_checkpoint(context)
+        checkpoint = loading.result()
         predict = partial(predict_batch, folder=context.folder, checkpoint=checkpoint)
         predicted = context.steps.here("predict", predict, batch.stem)
         context.recorder.record(predicted.shards)
@@ -205,7 +219,7 @@ def _predicted(context: Context, batches: Iterable[Batch], known: dict[str, int]
 
 def load_checkpoint(context: Context) -> Checkpoint:
     """Load the model, refuse one for other descriptors, and record it."""
-    # Here, not above: a run with nothing to predict need not wait for torch.
+    # Imported here, since a run with nothing to predict need not wait for torch.
     from models.checkpoints import load
 
     checkpoint = load(context.checkpoint, expected=INPUT_SPEC)
