@@ -18,8 +18,8 @@ help:
 	@echo "make bench      speed, as ratios beside a peer or a limit"
 
 $(STAMP): constraints.txt pyproject.toml
-	$(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt pip setuptools
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not here; lihop is tested on Python 3.11: install it, or name it by PYTHON=..." >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check "$$(grep '^torch==' constraints.txt)"
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $(STAMP)
