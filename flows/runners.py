@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
+import signal
 import threading
 from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING, Protocol, Self, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from types import TracebackType
+    from types import FrameType, TracebackType
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -18,6 +20,25 @@ R = TypeVar("R")
 
 class WorkerLostError(RuntimeError):
     """The process that worked on a batch died: killed for memory, or crashed in compiled code."""
+
+
+def _start_worker() -> None:
+    """See to it that a worker ends with the run: it would wait for work for ever, and keep its memory."""
+    signal.signal(signal.SIGINT, _leave)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent.join,), daemon=True).start()
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    """End at an interrupt without a traceback a process: the run itself tells what happened."""
+    os._exit(128 + signal.SIGINT)
+
+
+def _end_with(wait_for_parent: Callable[[], None]) -> None:
+    """End as soon as the parent has, killed or not."""
+    wait_for_parent()
+    os._exit(1)
 
 
 class BatchPool:
@@ -40,7 +61,9 @@ class BatchPool:
         with self._lock:
             if self._executor is None:
                 context = multiprocessing.get_context("spawn")
-                self._executor = ProcessPoolExecutor(self.workers, mp_context=context)
+                self._executor = ProcessPoolExecutor(
+                    self.workers, mp_context=context, initializer=_start_worker
+                )
             return self._executor
 
     def _discard(self, broken: ProcessPoolExecutor) -> None:
