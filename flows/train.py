@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from flows.labelled import load_labelled
@@ -12,6 +13,8 @@ from tasks.descriptors.assemble import INPUT_SPEC
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from models.arrays import LabelledArrays
+    from models.predictor import Predictions
     from models.settings import TrainSettings
 
 PUBLISHED = "published"
@@ -60,6 +63,25 @@ def train(
     }
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """A checkpoint beside the truth of a split that it has not seen.
+
+    Parameters
+    ----------
+    figures : dict
+        Metrics, baselines and what they are of, in plain types.
+    test : LabelledArrays
+        The rows of the split.
+    predictions : Predictions
+        In the same order.
+    """
+
+    figures: dict[str, Any]
+    test: LabelledArrays
+    predictions: Predictions
+
+
 def evaluate(
     *,
     model: str = PUBLISHED,
@@ -68,6 +90,18 @@ def evaluate(
     workers: int = 2,
     keep: bool = False,
 ) -> dict[str, Any]:
+    """Judge a checkpoint as `judge` does, and return the figures alone."""
+    return judge(model=model, dataset=dataset, data_dir=data_dir, workers=workers, keep=keep).figures
+
+
+def judge(
+    *,
+    model: str = PUBLISHED,
+    dataset: str = "devi2025",
+    data_dir: str | None = None,
+    workers: int = 2,
+    keep: bool = False,
+) -> Judgement:
     """Judge a checkpoint on the published test split, which it must not have seen.
 
     Parameters
@@ -96,9 +130,10 @@ def evaluate(
     test = load_labelled(dataset, "test", data_dir=data_dir, workers=workers)
     checkpoint.refuse_seen(test.ids)
     training = load_labelled(dataset, "train", data_dir=data_dir, workers=workers)
+    predictions = checkpoint.predict(test.inputs)
     found = evaluate_arrays(
         test,
-        checkpoint.predict(test.inputs),
+        predictions,
         dataset=dataset,
         split=PUBLISHED,
         model_digest=checkpoint.digest,
@@ -109,4 +144,4 @@ def evaluate(
             key: value for key, value in found.items() if key not in {"dataset", "split", "model_digest"}
         }
         checkpoint.with_metrics(f"{dataset}, {PUBLISHED} test split", figures).save(folder)
-    return found
+    return Judgement(found, test, predictions)

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.errors import UsageError
+from flows.cli.figures import refuse_figure, write_parity
 from flows.cli.output import print_json, print_table
 from flows.progress import bars
 from flows.settings import resolve
@@ -18,6 +19,9 @@ Dataset = Annotated[str, typer.Option(help="Data set: devi2025.")]
 DataDir = Annotated[
     str | None,
     typer.Option(help="Folder that holds the data set's folder [LIHOP_DATA_DIR, data, ../shared/data]."),
+]
+Figure = Annotated[
+    str | None, typer.Option(help="Draw predicted against DFT barriers: NAME.svg or NAME.png.")
 ]
 Workers = Annotated[int | None, typer.Option(help="Processes that describe hops.")]
 
@@ -83,24 +87,30 @@ def evaluate(
     keep: Annotated[
         bool, typer.Option("--keep", help="Write the figures into the checkpoint's card.")
     ] = False,
+    figure: Figure = None,
     data_dir: DataDir = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Judge a checkpoint on a split that it has not seen, beside the median guess and extra trees."""
-    from flows.train import evaluate as evaluate_model
+    from flows.train import judge
 
     if split != "published":
         raise UsageError(f"--split {split}: there is no such split; there is: published")
     settings = resolve({"data_dir": data_dir, "workers": workers, "model": model})
+    if figure is not None:
+        refuse_figure(figure)
     with nullcontext() if as_json else bars("hops"):
-        found = evaluate_model(
+        judged = judge(
             model=settings.model,
             dataset=dataset,
             data_dir=settings.data_dir,
             workers=settings.workers,
             keep=keep,
         )
+    found = judged.figures
+    if figure is not None:
+        write_parity(figure, judged, f"Barriers of {dataset}, {split} test split")
     if as_json:
         print_json(found)
         return
@@ -108,6 +118,8 @@ def evaluate(
     print(f"{found['n']} hops of {dataset}, split {split}, model {found['model_digest'][:12]}")
     rows = [{"who": "this model", **found}] + [{"who": who, **row} for who, row in found["baselines"].items()]
     print_table(rows, METRICS)
+    if figure is not None:
+        print(f"Wrote {figure}.")
     print(f"MAE {found['mae_ev']:.3f} eV, 95% bootstrap interval {low:.3f} to {high:.3f} eV.")
     print(f"The 90% interval holds {found['coverage_90']:.0%} of the barriers.")
     print_table(

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from flows.cli.errors import UsageError
+from flows.cli.figures import write_ranking
 from flows.cli.output import console, print_json, print_table
 from flows.settings import resolve
 from storage import queries
@@ -76,16 +77,21 @@ def rank(
     descending: Annotated[bool, typer.Option("--descending", help="Largest first.")] = False,
     limit: Annotated[int | None, typer.Option(min=1, help="Most rows.")] = None,
     hints: Annotated[bool, typer.Option("--hints", help="Say what to do next.")] = False,
+    figure: Annotated[str | None, typer.Option(help="Draw these rows: NAME.svg or NAME.png.")] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Print the materials, the one with the lowest percolation barrier first."""
     path = _database(database)
     rows = queries.rankings(path, by=by, ascending=not descending, limit=limit)
+    if figure is not None:
+        write_ranking(figure, rows)
     if as_json:
         print_json(rows)
         return
     print_table(rows, RANK_COLUMNS)
+    if figure is not None:
+        print(f"Wrote {figure}.")
     if hints:
         print(NEXT_STEPS.format(database=path))
 

@@ -1,0 +1,144 @@
+"""Predicted against reference barriers, hop by hop, on logarithmic axes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.lines import Line2D
+
+from tasks.reports.drawing import GREY, INK, barrier_axis, blank
+from tasks.reports.errors import FigureError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from numpy.typing import NDArray
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6bb3", "#555555")
+"""Told apart by colour-blind readers too; ions in the order of how common they are take them in turn."""
+
+SIDE_IN, LEGEND_IN, TITLE_IN, LABEL_IN, EDGE_IN = 5.0, 1.5, 0.65, 0.6, 0.1
+
+
+def parity_figure(
+    reference_ev: NDArray[np.float64],
+    predicted_ev: NDArray[np.float64],
+    lower_ev: NDArray[np.float64],
+    upper_ev: NDArray[np.float64],
+    *,
+    ions: Sequence[str],
+    in_domain: NDArray[np.bool_],
+    title: str,
+) -> Figure:
+    """Draw predicted against reference barriers with their intervals.
+
+    Parameters
+    ----------
+    reference_ev, predicted_ev : ndarray of shape (n,)
+        Barriers in eV, above zero.
+    lower_ev, upper_ev : ndarray of shape (n,)
+        The 90% interval of each prediction.
+    ions : sequence of str
+        Which ion moves, one a hop.
+    in_domain : ndarray of shape (n,), bool
+        Whether the hop lies inside the training domain; others are hollow.
+    title : str
+        What was predicted by what.
+
+    Raises
+    ------
+    FigureError
+        When there is no hop, the arrays differ in length, or a barrier is not above zero.
+    """
+    _check(reference_ev, predicted_ev, lower_ev, upper_ev, ions, in_domain)
+    width_in, height_in = LABEL_IN + SIDE_IN + LEGEND_IN, LABEL_IN + SIDE_IN + TITLE_IN
+    figure, axes = blank(width_in, height_in)
+    figure.subplots_adjust(
+        left=LABEL_IN / width_in,
+        right=1 - LEGEND_IN / width_in,
+        bottom=LABEL_IN / height_in,
+        top=1 - TITLE_IN / height_in,
+    )
+    low, high = float(np.min([reference_ev, predicted_ev])), float(np.max([reference_ev, predicted_ev]))
+    axes.plot([low / 2, high * 2], [low / 2, high * 2], color=GREY, linewidth=1, zorder=1)
+    colours = _colours(ions)
+    for k, ion in enumerate(ions):
+        # What reaches beyond the frame is cut there: a wide interval must not squeeze all others.
+        axes.plot(
+            [reference_ev[k]] * 2, [lower_ev[k], upper_ev[k]], color=colours[ion], alpha=0.3, linewidth=1.2
+        )
+        axes.plot(
+            [reference_ev[k]], [predicted_ev[k]], marker="o", markersize=5, linestyle="none", zorder=3,
+            color=colours[ion], markerfacecolor=colours[ion] if in_domain[k] else "white", gid=f"hop-{k}",
+        )  # fmt: skip
+    for which in ("x", "y"):
+        barrier_axis(axes, which, low, high)
+    axes.set_aspect("equal")
+    axes.set_xlabel("DFT barrier (eV)", fontsize=9, color=INK)
+    axes.set_ylabel("predicted barrier (eV)", fontsize=9, color=INK)
+    left = EDGE_IN / width_in
+    figure.text(left, 1 - 0.2 / height_in, title, fontsize=11, weight="bold", color=INK, va="center")
+    figures = _figures(reference_ev, predicted_ev, lower_ev, upper_ev)
+    figure.text(left, 1 - 0.44 / height_in, figures, fontsize=8, color=GREY, va="center")
+    _legend(axes, colours, ions, hollow=not bool(np.all(in_domain)))
+    return figure
+
+
+def _colours(ions: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each ion, the commonest first."""
+    names = sorted(set(ions), key=lambda ion: (-list(ions).count(ion), ion))
+    return {ion: COLOURS[place % len(COLOURS)] for place, ion in enumerate(names)}
+
+
+def _figures(
+    reference_ev: NDArray[np.float64],
+    predicted_ev: NDArray[np.float64],
+    lower_ev: NDArray[np.float64],
+    upper_ev: NDArray[np.float64],
+) -> str:
+    """Return the line of figures below the title."""
+    mae_ev = float(np.abs(predicted_ev - reference_ev).mean())
+    inside = int(((reference_ev >= lower_ev) & (reference_ev <= upper_ev)).sum())
+    return (
+        f"{len(reference_ev)} hops, MAE {mae_ev:.3f} eV; {inside} of {len(reference_ev)} within their 90% "
+        "interval (bars)"
+    )
+
+
+def _legend(axes: Axes, colours: dict[str, str], ions: Sequence[str], *, hollow: bool) -> None:
+    """Name the ions, the diagonal, and what hollow markers mean."""
+    handles = [
+        Line2D([], [], color=colour, marker="o", markersize=5, linestyle="none",
+               label=f"{ion} ({list(ions).count(ion)})")
+        for ion, colour in colours.items()
+    ]  # fmt: skip
+    if hollow:
+        handles.append(
+            Line2D([], [], color=INK, marker="o", markersize=5, markerfacecolor="white", linestyle="none",
+                   label="outside the\ntraining domain")
+        )  # fmt: skip
+    handles.append(Line2D([], [], color=GREY, linewidth=1, label="predicted = DFT"))
+    axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8)
+
+
+def _check(
+    reference_ev: NDArray[np.float64],
+    predicted_ev: NDArray[np.float64],
+    lower_ev: NDArray[np.float64],
+    upper_ev: NDArray[np.float64],
+    ions: Sequence[str],
+    in_domain: NDArray[np.bool_],
+) -> None:
+    """Refuse arrays that do not belong together, and what has no logarithm."""
+    given = (reference_ev, predicted_ev, lower_ev, upper_ev, ions, in_domain)
+    lengths = sorted({len(one) for one in given})
+    if lengths in ([], [0]) or len(lengths) > 1:
+        raise FigureError(
+            f"arrays of lengths {lengths} were given; give one entry a hop, and at least one hop"
+        )
+    least = float(np.min([reference_ev, predicted_ev]))
+    if not least > 0:
+        raise FigureError(f"a barrier of {least} eV was given; log axes show those above zero")
