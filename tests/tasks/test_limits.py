@@ -1,0 +1,75 @@
+"""The time limit fires, and leaves signals as it found them."""
+
+from __future__ import annotations
+
+import signal
+import threading
+
+import pytest
+
+from tasks.limits import TimeLimitError, time_limit
+
+LONG_S = 3600.0
+
+
+@pytest.fixture(autouse=True)
+def _no_other_timer():
+    """Put the test runner's own timer aside, which is the same one."""
+    left_s, every_s = signal.setitimer(signal.ITIMER_REAL, 0)
+    yield
+    signal.setitimer(signal.ITIMER_REAL, left_s, every_s)
+
+
+def test_fires_in_a_loop_without_end():
+    with pytest.raises(TimeLimitError, match=r"longer than 0\.02 s; raise --time-limit"), time_limit(0.02):
+        while True:
+            pass
+
+
+def test_handler_and_timer_are_restored_after_it_fired():
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TimeLimitError), time_limit(LONG_S):
+        signal.raise_signal(signal.SIGALRM)
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("error", [None, KeyError])
+def test_handler_and_timer_are_restored_when_it_did_not_fire(error):
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        with time_limit(LONG_S):
+            assert signal.getitimer(signal.ITIMER_REAL)[0] > 0
+            if error is not None:
+                raise error
+    except KeyError:
+        pass
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_a_timer_that_was_set_before_goes_on():
+    signal.setitimer(signal.ITIMER_REAL, LONG_S, 60.0)
+    with time_limit(1.0):
+        assert signal.getitimer(signal.ITIMER_REAL)[0] <= 1.0
+    left_s, every_s = signal.getitimer(signal.ITIMER_REAL)
+    assert (left_s > 60.0, every_s) == (True, 60.0)
+
+
+def test_none_is_no_limit():
+    before = signal.getsignal(signal.SIGALRM)
+    with time_limit(None):
+        assert signal.getsignal(signal.SIGALRM) is before
+
+
+def test_another_thread_has_no_limit():
+    found = []
+
+    def body():
+        with time_limit(LONG_S):
+            found.append(signal.getitimer(signal.ITIMER_REAL)[0])
+
+    thread = threading.Thread(target=body)
+    thread.start()
+    thread.join()
+    assert found == [0.0]

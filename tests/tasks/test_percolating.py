@@ -1,0 +1,161 @@
+"""Percolation rows from hops and predictions made by hand, against what can be worked out in the head."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from storage.records import Hop, Prediction, Reason, Stage
+from tasks import percolating
+from tasks.percolating import Residuals, percolate_all
+from tasks.stage_keys import PercolationSettings
+from tests.campaigns import layered, rock_salt
+
+SETTINGS = PercolationSettings()
+NO_RESIDUALS = Residuals(0.0, 0.0)
+ALONG = {"a": (1, 0, 0), "b": (0, 1, 0), "c": (0, 0, 1)}
+
+
+def hop(candidate, axis, *, blocked_by=None, distance_ang=3.0):
+    ox, oy, oz = ALONG[axis]
+    return Hop(
+        structure_hash=candidate.structure_hash, working_ion="Li", material_id=candidate.material_id,
+        edge_id=f"{candidate.material_id}_{axis}", i=0, j=0, ox=ox, oy=oy, oz=oz, distance_ang=distance_ang,
+        multiplicity=1, orbit=[[0, 0, ox, oy, oz]], direction_symmetric=True, blocked_by=blocked_by,
+        stage_key="hops",
+    )  # fmt: skip
+
+
+def prediction(of, barrier_ev, *, members=None, in_domain=True):
+    return Prediction(
+        structure_hash=of.structure_hash, working_ion="Li", i=of.i, j=of.j, ox=of.ox, oy=of.oy, oz=of.oz,
+        edge_id=of.edge_id, method="cnn", model_digest="model", barrier_ev=barrier_ev, log_spread=0.1,
+        member_barriers_ev=[barrier_ev] if members is None else members, lower_ev=0.5 * barrier_ev,
+        upper_ev=2 * barrier_ev, in_domain=in_domain, domain_distance=0.5,
+        stage_key=f"predicted {of.structure_hash}",
+    )  # fmt: skip
+
+
+@pytest.fixture
+def salt(candidate_of):
+    return candidate_of(rock_salt("Li", "F", 4.03), "salt")
+
+
+def one(candidate, barriers_ev, residuals=NO_RESIDUALS, **kwargs):
+    hops = [hop(candidate, axis) for axis in barriers_ev]
+    rows = [prediction(each, barriers_ev[each.edge_id[-1]], **kwargs) for each in hops]
+    done = percolate_all([candidate], hops, rows, SETTINGS, residuals)
+    assert done.failures == []
+    (row,) = done.rows
+    return row
+
+
+def test_each_dimension_takes_the_next_hop(salt):
+    row = one(salt, {"a": 0.3, "b": 0.5, "c": 0.9})
+    assert (row.barrier_1d_ev, row.barrier_2d_ev, row.barrier_3d_ev) == (0.3, 0.5, 0.9)
+    assert (row.limiting_edge_1d, row.limiting_edge_2d, row.limiting_edge_3d) == (
+        "salt_a",
+        "salt_b",
+        "salt_c",
+    )
+    # The third dimension lies 0.6 eV above the first, outside the window of 0.3 eV.
+    assert (row.percolation_dim, row.barrier_at_dim_ev) == (2, 0.5)
+    assert row.directions_1d in ([[1, 0, 0]], [[-1, 0, 0]])
+    assert len(row.directions_2d) == 2
+    assert row.n_hops == 3
+
+
+def test_a_barrier_at_the_edge_of_the_window_counts(salt):
+    assert one(salt, {"a": 0.3, "b": 0.6, "c": 0.6}).percolation_dim == 3
+    assert one(salt, {"a": 0.3, "b": 0.61, "c": 0.61}).percolation_dim == 1
+
+
+def test_without_residuals_the_interval_is_the_members(salt):
+    row = one(salt, {"a": 0.4}, members=[0.3, 0.5])
+    assert (row.lower_ev, row.upper_ev) == (pytest.approx(0.3), pytest.approx(0.5))
+    assert row.percolation_dim == 1
+    assert row.barrier_2d_ev is row.lower_2d_ev is row.directions_2d is None
+
+
+def test_the_residuals_widen_the_interval(salt):
+    narrow = one(salt, {"a": 0.4}, Residuals(0.1, 0.0))
+    wide = one(salt, {"a": 0.4}, Residuals(0.1, 0.5))
+    assert wide.lower_ev < narrow.lower_ev < 0.4 < narrow.upper_ev < wide.upper_ev
+    # Two normal residuals of log-barrier add up in square; 1.645 is the normal's 95th percentile.
+    spread = math.log(wide.upper_ev / wide.lower_ev) / 2
+    assert spread == pytest.approx(1.645 * math.hypot(0.1, 0.5), rel=0.15)
+
+
+def test_the_same_seed_draws_the_same(salt):
+    again = [one(salt, {"a": 0.4, "b": 0.5}, Residuals(0.2, 0.2)) for _ in range(2)]
+    assert again[0] == again[1]
+
+
+def test_a_blocked_hop_carries_nothing_and_is_counted(salt):
+    hops = [hop(salt, "a"), hop(salt, "b", blocked_by="host_atom", distance_ang=3.5)]
+    done = percolate_all([salt], hops, [prediction(hops[0], 0.4)], SETTINGS, NO_RESIDUALS)
+    (row,) = done.rows
+    assert (row.percolation_dim, row.n_hops, row.cutoff_ang) == (1, 2, 3.5)
+    assert row.barrier_2d_ev is None
+
+
+def test_the_domain_is_that_of_the_deciding_hop(salt):
+    hops = [hop(salt, "a"), hop(salt, "b")]
+    for flags, expected in (((True, False), False), ((False, True), True)):
+        rows = [
+            prediction(each, barrier, in_domain=flag)
+            for each, barrier, flag in zip(hops, (0.3, 0.5), flags, strict=True)
+        ]
+        (row,) = percolate_all([salt], hops, rows, SETTINGS, NO_RESIDUALS).rows
+        assert row.limiting_edge_2d == "salt_b"
+        assert row.in_domain is expected
+
+
+def test_what_does_not_percolate_is_a_row_with_dimension_0(candidate_of):
+    candidate = candidate_of(layered(), "pair")
+    ring = hop(candidate, "a").model_copy(update={"j": 1, "ox": 0, "orbit": [[0, 1, 0, 0, 0]]})
+    (row,) = percolate_all([candidate], [ring], [prediction(ring, 0.4)], SETTINGS, NO_RESIDUALS).rows
+    assert (row.percolation_dim, row.barrier_at_dim_ev, row.direction_conventional) == (0, None, None)
+    assert row.lower_ev is row.upper_ev is row.in_domain is None
+
+
+def test_each_material_has_its_own_hops_and_no_other_s_failure(candidate_of, salt, monkeypatch):
+    other = candidate_of(layered(), "other")
+    hops = [hop(salt, "a"), hop(other, "b")]
+    rows = [prediction(hops[0], 0.3), prediction(hops[1], 0.7)]
+    both = percolate_all([salt, other], hops[::-1], rows, SETTINGS, NO_RESIDUALS)
+    assert {row.structure_hash: row.barrier_1d_ev for row in both.rows} == {
+        salt.structure_hash: 0.3,
+        other.structure_hash: 0.7,
+    }
+    real = percolating.percolation_row
+
+    def fail(candidate, *rest):
+        if candidate is salt:
+            raise ArithmeticError("no luck")
+        return real(candidate, *rest)
+
+    monkeypatch.setattr(percolating, "percolation_row", fail)
+    done = percolate_all([salt, other], hops, rows, SETTINGS, NO_RESIDUALS)
+    assert [row.structure_hash for row in done.rows] == [other.structure_hash]
+    (failure,) = done.failures
+    assert (failure.material_id, failure.reason, failure.stage) == (
+        "salt",
+        Reason.UNEXPECTED,
+        Stage.PERCOLATION,
+    )
+    assert [row.n_rows for row in done.results] == [0, 1]
+    assert failure.stage_key == done.results[0].stage_key
+
+
+def test_a_candidate_without_predictions_is_left_to_the_stage_before(salt):
+    done = percolate_all([salt], [hop(salt, "a", blocked_by="host_atom")], [], SETTINGS, NO_RESIDUALS)
+    assert (done.rows, done.failures, done.results) == ([], [], [])
+
+
+def test_direction_in_the_conventional_cell(candidate_of):
+    candidate = candidate_of(layered(), "licoo2")
+    row = one(candidate, {"a": 0.4, "b": 0.4})
+    assert row.percolation_dim == 2
+    assert row.direction_conventional is not None
