@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import filelock
@@ -47,6 +48,11 @@ def wake_prefect() -> None:
     with filelock.FileLock(home / "lihop-first-start.lock"):
         from prefect.client.orchestration import get_client
 
-        # The ephemeral server that this starts serves the process until it ends.
-        with get_client(sync_client=True) as client:
-            client.hello()
+        # The ephemeral server that this starts serves the process until it ends. It inherits the mask: an
+        # interrupt from the keyboard reaches all processes, and a flow whose server is gone cannot even end.
+        mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            with get_client(sync_client=True) as client:
+                client.hello()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)

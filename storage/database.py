@@ -131,7 +131,13 @@ def writing(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[du
         opened = closing(_attach(paths.working, wait_s=wait_s, scratch=paths.work))
         with opened as connection, explaining(paths.working):
             migrate(connection)
-            yield connection
+            try:
+                yield connection
+            except RuntimeError as error:
+                # DuckDB's own words for an interrupt from the keyboard, which it turns into an error.
+                if str(error) == "Query interrupted":
+                    raise KeyboardInterrupt from error
+                raise
 
 
 def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s: float = 0.0) -> bool:

@@ -42,9 +42,11 @@ def time_limit(seconds: float | None) -> Iterator[None]:
         raise TimeLimitError(f"took longer than {seconds:g} s; raise --time-limit, or leave the material out")
 
     previous = signal.signal(signal.SIGALRM, expire)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
+    # There is one such timer a process: who had set it gets back what was left of it.
+    left_s, every_s = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, previous)
+        signal.setitimer(signal.ITIMER_REAL, left_s, every_s)
