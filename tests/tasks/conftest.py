@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from pymatgen.core import Structure
 
 from tasks.candidates.cleaning import CleaningSettings, clean
 from tasks.candidates.source import RawMaterial
+
+if TYPE_CHECKING:
+    from pymatgen.core import Structure
 
 
 def _candidate(structure: Structure, material_id: str = "m", working_ion: str = "Li"):
