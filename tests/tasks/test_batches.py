@@ -166,7 +166,7 @@ class TestFeaturize:
         lattice = structure.lattice.matrix
         for hop in hops:
             start, end = structure[hop.i], structure[hop.j]
-            vector = (end.frac_coords + [hop.ox, hop.oy, hop.oz] - start.frac_coords) @ lattice
+            vector = (end.frac_coords + np.array([hop.ox, hop.oy, hop.oz]) - start.frac_coords) @ lattice
             assert np.linalg.norm(vector) == pytest.approx(hop.distance_ang)
             assert {start.specie.symbol, end.specie.symbol} == {"Li"}
             assert hop.edge_id == f"licoo2_{hop.i}_{hop.j}_{hop.ox}_{hop.oy}_{hop.oz}"

@@ -1,4 +1,4 @@
-"""What a worker does with a batch: shards that can be read again, under names that follow from the content."""
+"""What a worker does with a batch: it writes shards under names that follow from the content."""
 
 from __future__ import annotations
 
