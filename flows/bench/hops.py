@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from flows.bench.measure import BenchSettings
 
 CUTOFF_ANG = 5.0
-PEER_LIMIT_S = 3.0
+PEER_LIMIT_S = 2.0
 PATH_FINDER, GRAPH = "DistinctPathFinder", "MigrationGraph"
 REMEDY = "pip install pymatgen-analysis-diffusion, or make install"
 

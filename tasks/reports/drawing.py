@@ -1,16 +1,12 @@
 """What all figures share: a look, a logarithmic axis of barriers, and files that are the same each time.
 
-Figures are drawn on canvases of their own, never on pyplot's.
+Figures are drawn on canvases of their own, never on pyplot's. matplotlib is imported when one is drawn: its
+import looks for fonts and writes a cache.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
-
-import matplotlib as mpl
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, NullLocator
 
 from tasks.reports.errors import FigureError
 
@@ -18,6 +14,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+    from matplotlib.lines import Line2D
 
 INK, GREY, LINE = "#222222", "#6e6e6e", "#e4e4e4"
 FORMATS = (".svg", ".png")
@@ -25,12 +23,18 @@ DOTS_AN_INCH = 150
 TICKS_EV = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 """Where a log axis of barriers may be labelled."""
 
+MARK_PT = 5.2
+"""Size of a marker."""
+
 MARGIN = 1.12
 """Factor by which a log axis reaches beyond what it shows."""
 
 
 def blank(width_in: float, height_in: float) -> tuple[Figure, Axes]:
     """Return an empty figure of a size in inches, with one axes and a canvas of its own."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(width_in, height_in), dpi=DOTS_AN_INCH)
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -55,6 +59,8 @@ def barrier_axis(axes: Axes, which: str, low_ev: float, high_ev: float) -> None:
     low_ev, high_ev : float
         Least and greatest barrier that must show, above zero.
     """
+    from matplotlib.ticker import FuncFormatter, NullLocator
+
     low_ev, high_ev = low_ev / MARGIN, high_ev * MARGIN
     ticks = [tick for tick in TICKS_EV if low_ev <= tick <= high_ev]
     axis = axes.xaxis if which == "x" else axes.yaxis
@@ -68,6 +74,19 @@ def barrier_axis(axes: Axes, which: str, low_ev: float, high_ev: float) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axes.grid(visible=True, axis="x" if which == "x" else "y", color=LINE, linewidth=0.8)
+
+
+def legend_entry(
+    label: str, colour: str, *, marker: str = "", line_width: float = 0.0, filled: bool = True
+) -> Line2D:
+    """Return what a legend shows for a kind of mark or line."""
+    from matplotlib.lines import Line2D
+
+    return Line2D(
+        [], [], label=label, color=colour, marker=marker, markersize=MARK_PT,
+        markerfacecolor=colour if filled else "white", linewidth=line_width,
+        linestyle="-" if line_width > 0 else "none",
+    )  # fmt: skip
 
 
 def check_path(path: Path) -> None:
@@ -97,6 +116,8 @@ def save(figure: Figure, path: Path) -> None:
     FigureError
         When the ending is another one, or the file cannot be written.
     """
+    import matplotlib as mpl
+
     check_path(path)
     metadata = {"Date": None} if path.suffix.lower() == ".svg" else {"Software": None}
     # The salt makes the names inside an SVG the same each time; they are random otherwise.

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.lines import Line2D
 
-from tasks.reports.drawing import GREY, INK, barrier_axis, blank
+from tasks.reports.drawing import GREY, INK, MARK_PT, barrier_axis, blank, legend_entry
 from tasks.reports.errors import FigureError
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def parity_figure(
             [reference_ev[k]] * 2, [lower_ev[k], upper_ev[k]], color=colours[ion], alpha=0.3, linewidth=1.2
         )
         axes.plot(
-            [reference_ev[k]], [predicted_ev[k]], marker="o", markersize=5, linestyle="none", zorder=3,
+            [reference_ev[k]], [predicted_ev[k]], marker="o", markersize=MARK_PT, linestyle="none", zorder=3,
             color=colours[ion], markerfacecolor=colours[ion] if in_domain[k] else "white", gid=f"hop-{k}",
         )  # fmt: skip
     for which in ("x", "y"):
@@ -111,16 +110,12 @@ def _figures(
 def _legend(axes: Axes, colours: dict[str, str], ions: Sequence[str], *, hollow: bool) -> None:
     """Name the ions, the diagonal, and what hollow markers mean."""
     handles = [
-        Line2D([], [], color=colour, marker="o", markersize=5, linestyle="none",
-               label=f"{ion} ({list(ions).count(ion)})")
+        legend_entry(f"{ion} ({list(ions).count(ion)})", colour, marker="o")
         for ion, colour in colours.items()
-    ]  # fmt: skip
+    ]
     if hollow:
-        handles.append(
-            Line2D([], [], color=INK, marker="o", markersize=5, markerfacecolor="white", linestyle="none",
-                   label="outside the\ntraining domain")
-        )  # fmt: skip
-    handles.append(Line2D([], [], color=GREY, linewidth=1, label="predicted = DFT"))
+        handles.append(legend_entry("outside the\ntraining domain", INK, marker="o", filled=False))
+    handles.append(legend_entry("predicted = DFT", GREY, line_width=1.0))
     axes.legend(handles=handles, loc="upper left", bbox_to_anchor=(1.01, 1), frameon=False, fontsize=8)
 
 

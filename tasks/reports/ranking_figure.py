@@ -7,9 +7,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.lines import Line2D
-
-from tasks.reports.drawing import GREY, INK, LINE, barrier_axis, blank
+from tasks.reports.drawing import GREY, INK, LINE, MARK_PT, barrier_axis, blank, legend_entry
 from tasks.reports.errors import FigureError
 
 if TYPE_CHECKING:
@@ -183,8 +181,8 @@ def _draw_rows(axes: Axes, shown: Sequence[Mapping[str, Any]]) -> None:
                 solid_capstyle="round", zorder=2,
             )  # fmt: skip
         axes.plot(
-            [row["barrier_at_dim_ev"]], [place], marker=marker, markersize=5.2, linestyle="none", zorder=3,
-            color=colour, markerfacecolor="white" if row["in_domain"] is False else colour,
+            [row["barrier_at_dim_ev"]], [place], marker=marker, markersize=MARK_PT, linestyle="none",
+            color=colour, markerfacecolor="white" if row["in_domain"] is False else colour, zorder=3,
             gid=row["material_id"],
         )  # fmt: skip
     axes.set_ylim(len(shown) - 0.4, -0.6)
@@ -216,17 +214,12 @@ def _frame(axes: Axes, shown: Sequence[Mapping[str, Any]]) -> None:
     axes.set_xlabel("migration barrier at the percolation dimension (eV), log scale", fontsize=8, color=INK)
     present = {row["percolation_dim"] for row in shown}
     handles = [
-        Line2D(
-            [], [], color=colour, marker=marker, markersize=5.2, linewidth=2.2, label=f"percolates in {dim}-D"
-        )
+        legend_entry(f"percolates in {dim}-D", colour, marker=marker, line_width=2.2)
         for dim, (colour, marker) in DIMENSIONS.items()
         if dim in present
     ]
     if any(row["in_domain"] is False for row in shown):
-        handles.append(
-            Line2D([], [], color=INK, marker="o", markersize=5.2, markerfacecolor="white", linestyle="none",
-                   label="outside the training domain")
-        )  # fmt: skip
+        handles.append(legend_entry("outside the training domain", INK, marker="o", filled=False))
     axes.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=len(handles), frameon=False,
         fontsize=TEXT_PT, borderaxespad=0.2, handlelength=1.6, columnspacing=1.4,
