@@ -35,6 +35,10 @@ def prepare_prefect(*, verbose: bool = False) -> None:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "WARNING")
+    if not verbose:
+        # What fails is told by the command and kept in the table of failures; the run's own log, which the
+        # Prefect UI shows, has it in full.
+        os.environ.setdefault("PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL", "CRITICAL")
     os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "WARNING")
 
 

@@ -108,6 +108,11 @@ def locked(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[Non
             json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
         )
         yield
+    except RuntimeError as error:
+        # DuckDB's own words for an interrupt from the keyboard, which it turns into an error.
+        if str(error) == "Query interrupted":
+            raise KeyboardInterrupt from error
+        raise
     finally:
         paths.holder.unlink(missing_ok=True)
         lock.release()
@@ -131,13 +136,7 @@ def writing(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[du
         opened = closing(_attach(paths.working, wait_s=wait_s, scratch=paths.work))
         with opened as connection, explaining(paths.working):
             migrate(connection)
-            try:
-                yield connection
-            except RuntimeError as error:
-                # DuckDB's own words for an interrupt from the keyboard, which it turns into an error.
-                if str(error) == "Query interrupted":
-                    raise KeyboardInterrupt from error
-                raise
+            yield connection
 
 
 def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s: float = 0.0) -> bool:
