@@ -12,10 +12,10 @@ from flows.computing import plan
 from flows.context import Context
 from flows.progress import reporter
 from flows.runners import BatchPool, PlainSteps
-from tasks.batches import featurize_one
+from tasks.batches import featurize
 from tasks.candidates.cleaning import load_structure
-from tasks.hops.errors import HopsError
 from tasks.hops.network import hop_network
+from tasks.limits import time_limit
 
 if TYPE_CHECKING:
     from flows.parameters import ScreenParameters
@@ -82,13 +82,14 @@ def estimate_screen(parameters: ScreenParameters) -> Estimate:
     reporter().stage("counting hops", len(left.to_featurize))
     for candidate in left.to_featurize:
         try:
-            network = hop_network(
-                load_structure(candidate),
-                parameters.working_ion,
-                cutoff_ang=parameters.cutoff_ang,
-                max_hops=parameters.max_hops,
-            )
-        except HopsError:
+            with time_limit(parameters.time_limit_s):
+                network = hop_network(
+                    load_structure(candidate),
+                    parameters.working_ion,
+                    cutoff_ang=parameters.cutoff_ang,
+                    max_hops=parameters.max_hops,
+                )
+        except Exception:  # noqa: BLE001 - the screening will say of it what is wrong, in a row of its own
             counts[candidate.structure_hash] = 0
         else:
             counts[candidate.structure_hash] = len(network.hops)
@@ -97,8 +98,7 @@ def estimate_screen(parameters: ScreenParameters) -> Estimate:
     sample = [row for row in left.to_featurize if counts[row.structure_hash]]
     sample = sample[:: max(1, len(sample) // SAMPLE)][:SAMPLE]
     started = time.perf_counter()
-    for candidate in sample:
-        featurize_one(candidate, context.hops)
+    featurize(sample, context.hops, "sample", parameters.time_limit_s)
     spent = time.perf_counter() - started
     described = sum(counts[row.structure_hash] for row in sample)
     per_hop_s = spent / described if described else 0.0

@@ -134,10 +134,9 @@ def _find(material: str) -> RawMaterial:
 
     source = FilesSource(material) if Path(material).exists() else ReferenceSource()
     items = source.items()
-    wanted = [
-        item for item in items if Path(material).exists() or item.item_id in {material, f"ref-{material}"}
-    ]
+    names = {material.lower(), f"ref-{material.lower()}"}
+    wanted = [item for item in items if Path(material).exists() or item.item_id.lower() in names]
     if not wanted:
-        names = ", ".join(item.item_id for item in items)
-        raise UsageError(f"{material!r} is neither a file nor in the reference set, which has {names}")
+        known = ", ".join(item.item_id for item in items)
+        raise UsageError(f"{material!r} is neither a file nor in the reference set, which has {known}")
     return source.read(wanted[0])[0]

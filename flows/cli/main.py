@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import sys
+import tomllib
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 from pydantic import ValidationError
+from pydantic_settings import SettingsError
 
 from flows.cli import bench, data, doctor, learning, results, screening
 from flows.cli.errors import BAD_USAGE, NOTHING_USABLE, NothingUsableError, UsageError
 from models.errors import ModelError
 from storage.errors import StorageError
-from tasks.candidates.source import EmptySourceError, SourceError
+from tasks.candidates.source import EmptySourceError, RejectedError, SourceError
 from tasks.datasets.errors import DatasetError
+from tasks.hops.errors import HopsError
+
+# What is wrong with what was asked for, in words that say so.
+EXPECTED = (
+    UsageError, SourceError, RejectedError, HopsError, StorageError, ModelError, DatasetError
+)  # fmt: skip
 
 app = typer.Typer(
     name="lihop",
@@ -48,7 +56,11 @@ def main() -> None:
         _stop(str(error), NOTHING_USABLE)
     except ValidationError as error:
         _stop(readable(error), BAD_USAGE)
-    except (UsageError, SourceError, StorageError, ModelError, DatasetError) as error:
+    except tomllib.TOMLDecodeError as error:
+        _stop(f"lihop.toml cannot be read: {error}; correct that line", BAD_USAGE)
+    except SettingsError as error:
+        _stop(f"{error}; give a list as JSON, as in LIHOP_RETRY='[\"time_limit\"]'", BAD_USAGE)
+    except EXPECTED as error:
         _stop(str(error), BAD_USAGE)
     except BrokenPipeError:
         # Whoever read the output, `head` say, has seen enough.

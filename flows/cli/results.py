@@ -11,6 +11,7 @@ from flows.cli.figures import write_ranking
 from flows.cli.output import console, print_json, print_table
 from flows.settings import resolve
 from storage import queries
+from storage.records import Reason, Stage
 
 Database = Annotated[
     str | None,
@@ -150,13 +151,17 @@ def sql(
 
 
 def failures(
-    reason: Annotated[str | None, typer.Option(help="Only this reason.")] = None,
-    stage: Annotated[str | None, typer.Option(help="Only this stage.")] = None,
-    run: Annotated[str | None, typer.Option(help="Only this run.")] = None,
+    reason: Annotated[Reason | None, typer.Option(help="Only this reason.")] = None,
+    stage: Annotated[Stage | None, typer.Option(help="Only this stage.")] = None,
+    run: Annotated[str | None, typer.Option(help="Only this run, by identifier, or latest.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Most rows.")] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Print what has no result, and why. `lihop screen --retry REASON` computes it again."""
-    rows = queries.failures(_database(database), reason=reason, stage=stage, run=run, limit=limit)
+    path = _database(database)
+    known = [row["run_id"] for row in queries.runs(path)]
+    if run is not None and run not in {"latest", *known}:
+        raise UsageError(f"--run {run}: there is no such run in {path}; there are latest, {', '.join(known)}")
+    rows = queries.failures(path, reason=reason, stage=stage, run=run, limit=limit)
     print_json(rows) if as_json else print_table(rows, FAILURE_COLUMNS)
