@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 DIGITS = 3
 WIDTH_WITHOUT_TERMINAL = 160
@@ -37,19 +37,24 @@ def finite(value: object) -> object:
     return value
 
 
-def cell(value: object) -> str:
-    """Return a value as a table shows it: three decimals, a dash for what is unknown."""
+def cell(value: object, digits: int = DIGITS) -> str:
+    """Return a value as a table shows it: rounded, a dash for what is unknown."""
     if value is None:
         return "-"
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.{DIGITS}f}"
+        return f"{value:.{digits}f}"
     return str(value)
 
 
 def print_table(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, title: str | None = None
+    rows: Sequence[Mapping[str, Any]],
+    columns: Mapping[str, str],
+    *,
+    title: str | None = None,
+    digits: Mapping[str, int] | None = None,
+    whole: Collection[str] = (),
 ) -> None:
     """Print rows as a table.
 
@@ -61,11 +66,18 @@ def print_table(
         Keys of the rows, and the headings to show for them.
     title : str, optional
         Printed above.
+    digits : mapping of str to int, optional
+        Decimals of columns that need another number than three.
+    whole : collection of str
+        Columns that must not be wrapped.
     """
     table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
     for key, heading in columns.items():
         numeric = any(isinstance(row.get(key), (int, float)) for row in rows)
-        table.add_column(heading, justify="right" if numeric else "left", overflow="fold")
+        table.add_column(
+            heading, justify="right" if numeric else "left", overflow="fold", no_wrap=key in whole
+        )
+    decimals = {} if digits is None else digits
     for row in rows:
-        table.add_row(*(cell(row.get(key)) for key in columns))
+        table.add_row(*(cell(row.get(key), decimals.get(key, DIGITS)) for key in columns))
     console().print(table, markup=False)

@@ -25,16 +25,20 @@ RANK_COLUMNS = {
     "formula": "formula",
     "percolation_dim": "dim",
     "direction_conventional": "along",
-    "barrier_at_dim_ev": "barrier (eV)",
+    "barrier_at_dim_ev": "eV",
     "lower_ev": "90% from",
     "upper_ev": "to",
-    "barrier_1d_ev": "1-D (eV)",
-    "barrier_2d_ev": "2-D (eV)",
-    "barrier_3d_ev": "3-D (eV)",
-    "in_domain": "in domain",
+    "barrier_1d_ev": "1-D",
+    "barrier_2d_ev": "2-D",
+    "barrier_3d_ev": "3-D",
+    "in_domain": "domain",
     "capacity_mah_g": "mAh/g",
     "reason": "no barrier because",
 }
+RANK_TITLE = "Barriers in eV: where the ions percolate with its 90% interval, and in 1, 2 and 3 dimensions"
+WIDE = 130
+WIDE_ONLY = {"barrier_1d_ev", "barrier_2d_ev", "barrier_3d_ev", "in_domain", "capacity_mah_g"}
+"""Columns that a terminal of fewer than so many characters leaves out."""
 HOP_COLUMNS = {
     "edge_id": "hop",
     "distance_ang": "length (Å)",
@@ -51,7 +55,7 @@ SITE_COLUMNS = {"index": "site", "element": "ion", "a": "a", "b": "b", "c": "c"}
 FAILURE_COLUMNS = {"material_id": "material", "stage": "stage", "reason": "reason", "message": "message"}
 
 NEXT_STEPS = """
-What to do next
+What to do next (the commands are in .venv/bin; `. .venv/bin/activate` puts them on the path)
   one material     lihop show LiFePO4
   ask in SQL       lihop sql "SELECT formula, barrier_at_dim_ev, capacity_mah_g FROM rankings
                               WHERE percolation_dim >= 2 AND in_domain ORDER BY barrier_at_dim_ev LIMIT 10"
@@ -90,7 +94,11 @@ def rank(
     if as_json:
         print_json(rows)
         return
-    print_table(rows, RANK_COLUMNS)
+    wide = console().width >= WIDE
+    columns = {key: text for key, text in RANK_COLUMNS.items() if wide or key not in WIDE_ONLY}
+    print_table(
+        rows, columns, title=RANK_TITLE, digits={"capacity_mah_g": 0}, whole={"material_id", "formula"}
+    )
     if figure is not None:
         print(f"Wrote {figure}.")
     if hints:
