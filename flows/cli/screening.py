@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from typing import Annotated, Any
@@ -101,12 +102,15 @@ def run_flow(parameters: ScreenParameters, *, verbose: bool) -> dict[str, Any]:
     from flows.prefect_environment import prepare_prefect, wake_prefect
 
     prepare_prefect(verbose=verbose)
-    # The server is a process of its own: what the flow imports loads while it starts.
+    # The server is a process of its own: what the steps import loads while it starts. Prefect itself must not
+    # be imported by two threads at once, which ends in a deadlock of import locks.
+    importlib.import_module("prefect.client.orchestration")
     with ThreadPoolExecutor(max_workers=1) as starting:
         awake = starting.submit(wake_prefect)
-        from flows.screen import screening_flow
-
+        importlib.import_module("flows.campaign")
         awake.result()
+    from flows.screen import screening_flow
+
     found: dict[str, Any] = screening_flow(parameters.workers)(parameters)
     return found
 
