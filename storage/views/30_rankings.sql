@@ -53,7 +53,12 @@ FROM (
                 ELSE 'not_computed'
             END
         ) END AS reason,
-        CASE WHEN p.barrier_at_dim_ev IS NULL THEN f.message END AS reason_message,
+        CASE WHEN p.barrier_at_dim_ev IS NULL THEN coalesce(
+            f.message,
+            CASE WHEN p.stage_key IS NOT NULL THEN
+                'its hops, the longest ' || printf('%.2f', p.cutoff_ang) || ' Å, connect in no dimension'
+            END
+        ) END AS reason_message,
         p.method,
         p.model_digest,
         p.site_energies,
