@@ -19,13 +19,20 @@ MIN_STD = 1e-6  # a column that varies less than this, in its own units, is take
 # Levels of the quantiles that map a descriptor to normal scores; the ends stay finite.
 LEVELS = np.linspace(0.0, 1.0, 33)
 SCORES = stats.norm.ppf(np.clip(LEVELS, 0.5 / len(LEVELS), 1 - 0.5 / len(LEVELS)))
+# Quantiles nearer than this, in widths of their key, become one. Many descriptors are 0 by symmetry for most
+# hops: with knots as close as rounding errors, a crystal given in another frame would score otherwise.
+MIN_GAP = 0.03
+NORMAL_IQR = 1.349  # interquartile range of a normal, in standard deviations
+# The width is the interquartile one, which a long tail does not stretch, unless that is this little of the
+# standard deviation: then half of the values are one value and its rounding errors.
+LEAST_IQR = 0.02
 
 
 class GroupScale(BaseModel):
     """How each key of one group is scaled, and which keys were ever missing in training.
 
     ``mean`` and ``std`` are of the values, ``score_mean`` and ``score_std`` of their normal scores;
-    ``knots`` holds each key's quantiles at ``LEVELS``.
+    ``knots`` holds each key's quantiles, ascending and at least ``MIN_GAP`` apart, and ``scores`` theirs.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -33,6 +40,7 @@ class GroupScale(BaseModel):
     mean: tuple[float, ...]
     std: tuple[float, ...]
     knots: tuple[tuple[float, ...], ...]
+    scores: tuple[tuple[float, ...], ...]
     score_mean: tuple[float, ...]
     score_std: tuple[float, ...]
     ever_missing: tuple[int, ...]
@@ -69,7 +77,7 @@ class Standardiser:
         return {
             name: self._scaled(
                 inputs[name],
-                _normal_scores(inputs[name], scale.knots),
+                _normal_scores(inputs[name], scale.knots, scale.scores),
                 scale.score_mean,
                 scale.score_std,
                 scale,
@@ -145,13 +153,15 @@ def fit_standardiser(training: LabelledArrays, clip: float) -> Standardiser:
 def _fit_group(array: FloatArray) -> GroupScale:
     keys_last = np.moveaxis(array, 1, -1).reshape(-1, array.shape[1])
     mean, std = _location_and_scale(keys_last)
-    knots = tuple(_knots(column[np.isfinite(column)]) for column in keys_last.T)
-    score_mean, score_std = _location_and_scale(_normal_scores(keys_last, knots))
+    maps = [_knots(column[np.isfinite(column)]) for column in keys_last.T]
+    knots, scores = tuple(places for places, _ in maps), tuple(values for _, values in maps)
+    score_mean, score_std = _location_and_scale(_normal_scores(keys_last, knots, scores))
     missing = np.flatnonzero(~np.isfinite(keys_last).all(axis=0))
     return GroupScale(
         mean=tuple(mean),
         std=tuple(std),
         knots=knots,
+        scores=scores,
         score_mean=tuple(score_mean),
         score_std=tuple(score_std),
         ever_missing=tuple(int(k) for k in missing),
@@ -168,20 +178,35 @@ def _location_and_scale(table: NDArray[np.floating]) -> tuple[NDArray[np.float64
     return mean, np.where(std > MIN_STD, std, 1.0)
 
 
-def _knots(values: NDArray[np.floating]) -> tuple[float, ...]:
+def _knots(values: NDArray[np.floating]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return the quantiles of some values, those nearer than ``MIN_GAP`` merged, and their scores.
+
+    Merged quantiles stand at their mean with the mean of their scores, so that a value which many rows share
+    scores the middle of what they span.
+    """
     if len(values) == 0:
-        return (0.0,) * len(LEVELS)
+        return (0.0,), (0.0,)
+    quantiles = np.quantile(values.astype(np.float64), LEVELS)
+    std = float(values.std(dtype=np.float64))
+    middle = float(np.subtract(*np.quantile(values.astype(np.float64), (0.75, 0.25)))) / NORMAL_IQR
+    min_gap = MIN_GAP * (middle if middle > LEAST_IQR * std else std)
+    groups: list[list[int]] = [[0]]
+    for place in range(1, len(quantiles)):
+        if quantiles[place] - quantiles[groups[-1][0]] < min_gap:
+            groups[-1].append(place)
+        else:
+            groups.append([place])
+    means = np.array([quantiles[group].mean() for group in groups]).astype(np.float32)
+    scores = np.array([SCORES[group].mean() for group in groups]).astype(np.float32)
     # The shortest decimals that name the same float32 keep the checkpoint's JSON small.
-    return tuple(float(str(knot)) for knot in np.quantile(values, LEVELS).astype(np.float32))
+    return tuple(float(str(knot)) for knot in means), tuple(float(str(score)) for score in scores)
 
 
-def _normal_scores(array: FloatArray, knots: tuple[tuple[float, ...], ...]) -> NDArray[np.float64]:
-    """Map each key (axis 1) to normal scores; a tied value gets the middle of the scores that it spans."""
-    scores = np.empty(array.shape, dtype=np.float64)
-    for key, quantiles in enumerate(knots):
-        values = array[:, key].astype(np.float64)
-        places = np.asarray(quantiles)
-        from_left = np.interp(values, places, SCORES)
-        from_right = -np.interp(-values, -places[::-1], -SCORES[::-1])
-        scores[:, key] = (from_left + from_right) / 2
-    return scores
+def _normal_scores(
+    array: FloatArray, knots: tuple[tuple[float, ...], ...], scores: tuple[tuple[float, ...], ...]
+) -> NDArray[np.float64]:
+    """Map each key (axis 1) to normal scores, between the knots linearly and beyond them not at all."""
+    found = np.empty(array.shape, dtype=np.float64)
+    for key, (places, values) in enumerate(zip(knots, scores, strict=True)):
+        found[:, key] = np.interp(array[:, key].astype(np.float64), places, values)
+    return found
