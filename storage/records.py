@@ -197,8 +197,12 @@ class Percolation(Row):
     )
     site_energies: str = Field(default="unknown", description="unknown (counted as 0) or known")
     in_domain: bool | None = Field(
-        default=None, description="every hop that sets the barrier lies in the domain"
+        default=None, description="the rate-limiting hop at percolation_dim lies in the training domain"
     )
+    bottlenecks_json: str | None = Field(
+        default=None, description="share of draws in which each edge_id is rate-limiting, by dimension"
+    )
+    dims_json: str | None = Field(default=None, description="share of draws with each percolation_dim")
     draws: int = Field(default=0, ge=0, description="joint draws behind the intervals")
     stage_key: str
 

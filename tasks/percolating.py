@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from tasks.hops.directions import conventional_direction
 from tasks.hops.percolation import percolate, percolate_draws
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from storage.records import Candidate, Failure, Hop, Prediction
     from tasks.hops.percolation import PercolationIntervals, PercolationResult
@@ -159,6 +160,8 @@ def percolation_row(
         **_levels(point, intervals, hops),
         direction_conventional=_direction(candidate, point),
         in_domain=None if deciding is None else deciding.in_domain,
+        bottlenecks_json=_bottlenecks(intervals, hops),
+        dims_json=json.dumps(_shares(intervals.dims)),
         draws=intervals.draws,
         stage_key=settings.key(first.stage_key),
     )
@@ -184,6 +187,22 @@ def _levels(
             f"directions_{dim}d": [list(vector) for vector in level.directions],
         }
     return columns
+
+
+def _bottlenecks(intervals: PercolationIntervals, hops: Sequence[Hop]) -> str:
+    """Return how often each hop is the rate-limiting one, by dimension, the most frequent first."""
+    return json.dumps(
+        {
+            str(dim): _shares({hops[k].edge_id: share for k, share in by_hop.items()})
+            for dim, by_hop in sorted(intervals.bottlenecks.items())
+        }
+    )
+
+
+def _shares(by_name: Mapping[str, float] | Mapping[int, float]) -> dict[str, float]:
+    """Return shares under names that JSON takes, the largest first; ties go by name, whatever drew first."""
+    named = {str(name): share for name, share in by_name.items()}
+    return dict(sorted(named.items(), key=lambda entry: (-entry[1], entry[0])))
 
 
 def _direction(candidate: Candidate, point: PercolationResult) -> str | None:

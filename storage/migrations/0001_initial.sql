@@ -192,6 +192,8 @@ CREATE TABLE percolation (
     direction_conventional VARCHAR,
     site_energies VARCHAR NOT NULL CHECK (site_energies IN ('unknown', 'known')),
     in_domain BOOLEAN,
+    bottlenecks_json VARCHAR,
+    dims_json VARCHAR,
     draws INTEGER NOT NULL CHECK (draws >= 0),
     stage_key VARCHAR NOT NULL,
     PRIMARY KEY (structure_hash, working_ion, stage_key)
@@ -224,7 +226,9 @@ COMMENT ON COLUMN percolation.directions_2d IS 'lattice vectors of the stored ce
 COMMENT ON COLUMN percolation.directions_3d IS 'lattice vectors of the stored cell along which barrier_3d_ev percolates';
 COMMENT ON COLUMN percolation.direction_conventional IS 'the percolating direction or plane at percolation_dim in the conventional cell';
 COMMENT ON COLUMN percolation.site_energies IS 'unknown: site energies counted as 0; known: saddles above the lowest site';
-COMMENT ON COLUMN percolation.in_domain IS 'true when every hop that sets the barrier lies in the training domain';
+COMMENT ON COLUMN percolation.in_domain IS 'true when the rate-limiting hop at percolation_dim lies in the training domain';
+COMMENT ON COLUMN percolation.bottlenecks_json IS 'share of draws in which each edge_id is rate-limiting, by dimension, as JSON: {"1": {edge_id: share}}';
+COMMENT ON COLUMN percolation.dims_json IS 'share of draws with each percolation_dim, as JSON: {"1": share}';
 COMMENT ON COLUMN percolation.draws IS 'joint draws behind the intervals';
 COMMENT ON COLUMN percolation.stage_key IS 'digest of everything that this row was computed from';
 

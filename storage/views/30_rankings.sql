@@ -103,7 +103,7 @@ COMMENT ON COLUMN rankings.barrier_1d_ev IS 'least level at which the hops conne
 COMMENT ON COLUMN rankings.barrier_2d_ev IS 'least level at which the hops connect in 2 dimensions, eV';
 COMMENT ON COLUMN rankings.barrier_3d_ev IS 'least level at which the hops connect in 3 dimensions, eV';
 COMMENT ON COLUMN rankings.direction_conventional IS 'percolating direction or plane in the conventional cell';
-COMMENT ON COLUMN rankings.in_domain IS 'true when every hop that sets the barrier lies in the training domain';
+COMMENT ON COLUMN rankings.in_domain IS 'true when the rate-limiting hop at percolation_dim lies in the training domain';
 COMMENT ON COLUMN rankings.far_above_hull IS 'true when more than 0.1 eV an atom above the hull; null means unknown';
 COMMENT ON COLUMN rankings.flags IS 'what to be careful about, in words; null when nothing is known';
 COMMENT ON COLUMN rankings.e_above_hull_ev IS 'energy above the convex hull, eV an atom; null means unknown';

@@ -75,12 +75,20 @@ def headline(content: Record) -> list[str]:
         for dim in (1, 2, 3):
             if percolation[f"barrier_{dim}d_ev"] is not None:
                 value = interval(percolation, f"barrier_{dim}d_ev", f"lower_{dim}d_ev", f"upper_{dim}d_ev")
-                limiting = percolation[f"limiting_edge_{dim}d"]
-                lines.append(f"    {dim}-D: {value}, limited by {limiting}")
+                lines.append(f"    {dim}-D: {value}, limited by {bottleneck(percolation, dim)}")
     if row["flags"] is not None:
         lines.append(f"  caution: {row['flags']}")
     lines.append(f"  model {row['method']} {row['model_digest'][:12]}; site energies {row['site_energies']}")
     return lines
+
+
+def bottleneck(percolation: Record, dim: int) -> str:
+    """Return the rate-limiting hop of a dimension, and in how many of the draws it is that one."""
+    edge = str(percolation[f"limiting_edge_{dim}d"])
+    known = percolation["bottlenecks_json"]
+    if known is None:
+        return edge
+    return f"{edge} (in {json.loads(known).get(str(dim), {}).get(edge, 0.0):.0%} of draws)"
 
 
 def interval(row: Record, value: str, lower: str, upper: str) -> str:

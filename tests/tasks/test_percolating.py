@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import pytest
@@ -92,6 +93,30 @@ def test_the_same_seed_draws_the_same(salt):
     assert again[0] == again[1]
 
 
+def test_how_often_each_hop_decides_is_kept(salt):
+    hops = [hop(salt, "a"), hop(salt, "b")]
+    # Each member is drawn as often as the other, and they disagree on which hop is the higher one.
+    rows = [prediction(hops[0], 0.4, members=[0.3, 0.5]), prediction(hops[1], 0.41, members=[0.4, 0.4])]
+    (row,) = percolate_all([salt], hops, rows, SETTINGS, NO_RESIDUALS).rows
+    found = json.loads(row.bottlenecks_json)
+    assert list(found) == ["1", "2"]
+    for dim in ("1", "2"):
+        assert set(found[dim]) == {"salt_a", "salt_b"}
+        assert sum(found[dim].values()) == pytest.approx(1.0)
+        assert list(found[dim].values()) == sorted(found[dim].values(), reverse=True)
+        assert found[dim]["salt_a"] == pytest.approx(0.5, abs=0.12)
+    # With two hops, what opens the first dimension does not open the second.
+    assert found["1"]["salt_a"] == pytest.approx(found["2"]["salt_b"])
+    assert json.loads(row.dims_json) == {"2": 1.0}
+
+
+def test_the_share_of_each_dimension_is_kept(salt):
+    row = one(salt, {"a": 0.3, "b": 0.6}, Residuals(0.2, 0.0))
+    found = json.loads(row.dims_json)
+    assert set(found) == {"1", "2"}
+    assert sum(found.values()) == pytest.approx(1.0)
+
+
 def test_a_blocked_hop_carries_nothing_and_is_counted(salt):
     hops = [hop(salt, "a"), hop(salt, "b", blocked_by="host_atom", distance_ang=3.5)]
     done = percolate_all([salt], hops, [prediction(hops[0], 0.4)], SETTINGS, NO_RESIDUALS)
@@ -118,6 +143,7 @@ def test_what_does_not_percolate_is_a_row_with_dimension_0(candidate_of):
     (row,) = percolate_all([candidate], [ring], [prediction(ring, 0.4)], SETTINGS, NO_RESIDUALS).rows
     assert (row.percolation_dim, row.barrier_at_dim_ev, row.direction_conventional) == (0, None, None)
     assert row.lower_ev is row.upper_ev is row.in_domain is None
+    assert (json.loads(row.bottlenecks_json), json.loads(row.dims_json)) == ({}, {"0": 1.0})
 
 
 def test_each_material_has_its_own_hops_and_no_other_s_failure(candidate_of, salt, monkeypatch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tasks.reports.card import headline, interval, number, sites
+from tasks.reports.card import bottleneck, headline, interval, number, sites
 
 ROW = {
     "formula": "LiFePO4", "name": "triphylite", "material_id": "m1", "space_group_symbol": "Pnma",
@@ -28,6 +28,7 @@ def test_the_headline_of_a_result():
         "lower_1d_ev": 0.2,
         "upper_1d_ev": 0.5,
         "limiting_edge_1d": "m1_0_1_0_0_0",
+        "bottlenecks_json": json.dumps({"1": {"m1_0_1_0_0_0": 0.9, "m1_0_2_0_0_0": 0.1}}),
     }
     lines = headline({"material": ROW, "percolation": PERCOLATION | levels})
     text = "\n".join(lines)
@@ -35,10 +36,16 @@ def test_the_headline_of_a_result():
     assert "Pnma (62), 28 sites" in text
     assert "170 mAh/g, - V" in text
     assert "percolates in 1-D along [010] over 0.310 eV (90%: 0.200 to 0.500)" in text
-    assert "1-D: 0.310 eV (90%: 0.200 to 0.500), limited by m1_0_1" in text
+    assert "1-D: 0.310 eV (90%: 0.200 to 0.500), limited by m1_0_1_0_0_0 (in 90% of draws)" in text
     assert "2-D" not in text
     assert "caution" not in text
     assert "0123456789ab" in text
+
+
+def test_a_bottleneck_that_no_draw_shares():
+    row = {"limiting_edge_2d": "m_2", "bottlenecks_json": json.dumps({"2": {"m_1": 1.0}})}
+    assert bottleneck(row, 2) == "m_2 (in 0% of draws)"
+    assert bottleneck(row | {"bottlenecks_json": None}, 2) == "m_2"
 
 
 def test_a_caution_is_shown():
