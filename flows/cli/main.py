@@ -50,22 +50,34 @@ for module in (screening, results, learning, data, doctor, bench):
 
 def main() -> None:
     """Run the command line; expected errors end in one line and an exit code, not in a traceback."""
+    ended = _ended_with()
+    # Only here, after the handlers: what the error's traceback holds, database connections say, is let go
+    # of before the interpreter ends.
+    if ended is not None:
+        message, code = ended
+        print(f"lihop: {message}", file=sys.stderr)
+        sys.exit(code)
+
+
+def _ended_with() -> tuple[str, int] | None:
+    """Run the command; return the message and the exit code of an expected error."""
     try:
         app()
     except (NothingUsableError, EmptySourceError) as error:
-        _stop(str(error), NOTHING_USABLE)
+        return str(error), NOTHING_USABLE
     except ValidationError as error:
-        _stop(readable(error), BAD_USAGE)
+        return readable(error), BAD_USAGE
     except tomllib.TOMLDecodeError as error:
-        _stop(f"lihop.toml cannot be read: {error}; correct that line", BAD_USAGE)
+        return f"lihop.toml cannot be read: {error}; correct that line", BAD_USAGE
     except SettingsError as error:
-        _stop(f"{error}; give a list as JSON, as in LIHOP_RETRY='[\"time_limit\"]'", BAD_USAGE)
+        return f"{error}; give a list as JSON, as in LIHOP_RETRY='[\"time_limit\"]'", BAD_USAGE
     except EXPECTED as error:
-        _stop(str(error), BAD_USAGE)
+        return str(error), BAD_USAGE
     except BrokenPipeError:
         # Whoever read the output, `head` say, has seen enough.
         sys.stderr.close()
         sys.exit(0)
+    return None
 
 
 def readable(error: ValidationError) -> str:
@@ -76,11 +88,6 @@ def readable(error: ValidationError) -> str:
         message = entry["msg"].removeprefix("Value error, ")
         lines.append(f"{name}: {message} (given: {entry['input']!r})" if name else message)
     return "\n".join(lines)
-
-
-def _stop(message: str, code: int) -> None:
-    print(f"lihop: {message}", file=sys.stderr)
-    sys.exit(code)
 
 
 if __name__ == "__main__":
