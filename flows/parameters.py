@@ -32,7 +32,7 @@ class ScreenParameters(BaseModel):
     database: str = Field(
         default="lihop.duckdb",
         title="Database",
-        description="DuckDB file that the results are published to; its working folder lies beside it.",
+        description="DuckDB file that the results are published to, beside its working folder FILE.work.",
     )
     model: str = Field(
         default="published",

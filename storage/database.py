@@ -24,6 +24,7 @@ from storage.errors import (
     SchemaMismatchError,
     StorageError,
 )
+from storage.fingerprints import check_copy, note_copies
 from storage.schema import applied_steps, check_version, migrate, migrations
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class DatabasePaths:
     @property
     def work(self) -> Path:
         """Return the folder of everything that is not published."""
-        return self.published.with_name(f"{self.published.stem}.work")
+        return self.published.with_name(f"{self.published.name}.work")
 
     @property
     def working(self) -> Path:
@@ -64,6 +65,11 @@ class DatabasePaths:
     def holder(self) -> Path:
         """Return the file that names who holds the lock."""
         return self.work / "recorder.holder.json"
+
+    @property
+    def note(self) -> Path:
+        """Return the file that tells by which fingerprint the published copy is known again."""
+        return self.work / "published.json"
 
     @property
     def shards(self) -> Path:
@@ -129,10 +135,11 @@ def writing(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[du
     ------
     DatabaseLockedError, NewerSchemaError, SchemaMismatchError, CorruptDatabaseError
         When the file cannot be used, with what to do about it.
+    ForeignCopyError
+        When the published copy came from elsewhere: what is written could never be published.
     """
     with locked(paths, wait_s):
-        if not paths.working.exists():
-            _create(paths)
+        _prepare(paths)
         opened = closing(_attach(paths.working, wait_s=wait_s, scratch=paths.work))
         with opened as connection, explaining(paths.working):
             migrate(connection)
@@ -155,12 +162,16 @@ def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s
     -------
     bool
         Whether a copy was made.
+
+    Raises
+    ------
+    DatabaseLockedError, NewerSchemaError, SchemaMismatchError, CorruptDatabaseError, ForeignCopyError
+        As `writing` does.
     """
     if _is_younger(paths.published, min_interval_s):
         return False
     with locked(paths, wait_s):
-        if not paths.working.exists():
-            _create(paths)
+        _prepare(paths)
         opened = closing(_attach(paths.working, wait_s=wait_s, scratch=paths.work))
         with opened as connection, explaining(paths.working):
             migrate(connection)
@@ -170,7 +181,9 @@ def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s
         # What a client wrote into the old copy must not be replayed onto the new one.
         if _wal(paths.published).exists():
             _wal(paths.published).replace(paths.work / "orphaned.wal")
+        note_copies(paths.note, paths.published, paths.working)
         atomic.copy_file(paths.working, paths.published)
+        note_copies(paths.note, paths.published)
     return True
 
 
@@ -220,12 +233,20 @@ def explaining(path: Path) -> Iterator[None]:
         ) from error
 
 
+def _prepare(paths: DatabasePaths) -> None:
+    """See to it that there is a working file, and that publishing it will overwrite nothing but its copy."""
+    if not paths.working.exists():
+        _create(paths)
+    check_copy(paths.published, paths.note)
+
+
 def _create(paths: DatabasePaths) -> None:
     """Make the working file, whole or not at all."""
     _wal(paths.working).unlink(missing_ok=True)
     if paths.published.exists():
         with reading(paths.published):  # what is not ours is refused before it is taken over
             pass
+        note_copies(paths.note, paths.published)
         atomic.copy_file(paths.published, paths.working)
         return
     with atomic.replacing(paths.working) as temporary:

@@ -27,6 +27,10 @@ class CorruptDatabaseError(StorageError):
     """The file is damaged, or is no DuckDB file."""
 
 
+class ForeignCopyError(StorageError):
+    """The published file is not the one that the working folder beside it published."""
+
+
 class RefusedRowsError(StorageError):
     """Rows break a constraint of the table that they were meant for."""
 

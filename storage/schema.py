@@ -126,7 +126,7 @@ def check_version(applied: dict[tuple[int, str], str], wanted: Sequence[Migratio
         if digest is not None and digest != step.digest:
             raise SchemaMismatchError(
                 f"migration {step.name} in the database is not the one that ships with this lihop. "
-                "Use the version of lihop that wrote the file, or move the file and its .work folder aside"
+                "Use the version of lihop that wrote the file, or move the file and its working folder aside"
             )
 
 

@@ -147,7 +147,7 @@ def test_a_stopped_command_leaves_nothing_behind(bench, undisturbed, flags, name
             start_new_session=True,
         )
     try:
-        shards = bench.database.parent / "lihop.work" / "shards"
+        shards = bench.database.parent / "lihop.duckdb.work" / "shards"
         wait_for(lambda: list(shards.glob("hops-*.hops.parquet")) or process.poll() is not None)
         if name == "SIGKILL":
             os.kill(process.pid, signal.SIGKILL)

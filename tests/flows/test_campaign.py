@@ -139,7 +139,7 @@ def test_deleted_shards_are_only_computed_again(bench, other_checkpoint):
     write_good(bench.folder)
     bench.screen()
     before = bench.tables()
-    shutil.rmtree(bench.database.parent / "lihop.work" / "shards")
+    shutil.rmtree(bench.database.parent / "lihop.duckdb.work" / "shards")
     again = bench.screen()
     assert again.n_computed == 0
     assert bench.tables() == before
@@ -153,7 +153,7 @@ def test_recomputed_shards_are_found_again(bench, other_checkpoint):
     """Also when they were recomputed in batches of another size."""
     write_good(bench.folder)
     bench.screen(batch_size=4)
-    shutil.rmtree(bench.database.parent / "lihop.work" / "shards")
+    shutil.rmtree(bench.database.parent / "lihop.duckdb.work" / "shards")
     bench.screen(model=str(other_checkpoint), batch_size=1)
     assert bench.steps.ran.count("featurize") == len(GOOD)
     # Nothing but the percolation is forgotten, so that the shards behind it are looked for again.
@@ -166,7 +166,9 @@ def test_recomputed_shards_are_found_again(bench, other_checkpoint):
 def test_a_damaged_shard_is_only_computed_again(bench, other_checkpoint):
     write_good(bench.folder)
     bench.screen(batch_size=2)
-    shards = sorted((bench.database.parent / "lihop.work" / "shards").glob("hops-*.descriptors.parquet"))
+    shards = sorted(
+        (bench.database.parent / "lihop.duckdb.work" / "shards").glob("hops-*.descriptors.parquet")
+    )
     assert len(shards) == 2
     content = shards[0].read_bytes()
     shards[0].write_bytes(content[: len(content) // 2])

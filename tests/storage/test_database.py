@@ -194,8 +194,8 @@ def test_a_second_recorder_waits_a_bounded_time_and_names_the_first(tmp_path):
 
 
 def test_a_folder_that_cannot_be_written_is_named(tmp_path):
-    (tmp_path / "lihop.work").write_text("in the way")
-    with pytest.raises(StorageError, match=r"cannot write in .*lihop\.work"):
+    (tmp_path / "lihop.duckdb.work").write_text("in the way")
+    with pytest.raises(StorageError, match=r"cannot write in .*lihop\.duckdb\.work"):
         Recorder(tmp_path / "lihop.duckdb").publish()
 
 
@@ -218,5 +218,5 @@ def test_a_client_on_the_working_file_is_named(recorder, make):
 
 def test_paths_lie_beside_the_copy(tmp_path):
     paths = paths_of(tmp_path / "mine.duckdb")
-    assert paths.work == tmp_path / "mine.work"
+    assert paths.work == tmp_path / "mine.duckdb.work"
     assert paths.working.parent == paths.shards.parent == paths.manifests.parent == paths.work
