@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
 import duckdb
@@ -28,14 +29,17 @@ _READS = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
 
 @dataclass(frozen=True)
 class Answer:
-    """Columns and rows of a statement; `truncated` when there were more rows than asked for."""
+    """Columns and rows of a statement; `truncated` when there were more rows than asked for.
+
+    Of columns with one name the later ones carry a number, as in ``a``, ``a_1``, so that each has its own.
+    """
 
     columns: tuple[str, ...]
     rows: tuple[tuple[Any, ...], ...]
     truncated: bool
 
     def records(self) -> list[Record]:
-        """Return the rows as dicts; of columns with one name the last counts."""
+        """Return the rows as dicts."""
         return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
@@ -78,7 +82,8 @@ def material(db: str | Path, query: str) -> list[Record]:
     """Return the ranking rows of the materials that a user may mean.
 
     An identifier or a hash is tried first, then a formula or a full name, then a part of a name (letter case
-    does not count); the first that fits anything decides.
+    does not count); the first that fits anything decides. A material goes by the names of all that were
+    merged into it, also those that the ranking does not show.
 
     Parameters
     ----------
@@ -93,15 +98,21 @@ def material(db: str | Path, query: str) -> list[Record]:
         Ranking rows, empty when nothing fits, several when several fit.
     """
     tiers = (
-        "material_id = $query OR structure_hash = $query",
-        "lower(formula) = lower($query) OR lower(name) = lower($query) OR lower(material_id) = lower($query)",
-        "contains(lower(name), lower($query))",
+        "c.material_id = $query OR c.structure_hash = $query",
+        "lower($query) IN (lower(c.formula), lower(c.name), lower(c.material_id))",
+        "contains(lower(c.name), lower($query))",
     )
     if not query.strip():
         raise QueryError("no material was named; give an identifier, a formula or a name")
     with reading(db) as connection:
         for tier in tiers:
-            found = _ask(connection, f"SELECT * FROM rankings WHERE {tier}", {"query": query}).records()  # noqa: S608
+            found = _ask(
+                connection,
+                "SELECT * FROM rankings AS r WHERE EXISTS (SELECT 1 FROM candidates AS c WHERE "  # noqa: S608
+                f"c.material_key = r.material_key AND c.working_ion = r.working_ion AND ({tier})) "
+                "ORDER BY barrier_at_dim_ev ASC NULLS LAST, material_id, structure_hash",
+                {"query": query},
+            ).records()
             if found:
                 return found
     return []
@@ -281,7 +292,7 @@ def _ask(
     try:
         with _interrupting(connection, time_limit_s):
             cursor = connection.execute(statement, parameters)
-            columns = tuple(str(column[0]) for column in cursor.description or ())
+            columns = _distinct([str(column[0]) for column in cursor.description or ()])
             found: Sequence[tuple[Any, ...]] = (
                 cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
             )
@@ -295,6 +306,18 @@ def _ask(
         raise QueryError(str(error)) from error
     rows = tuple(tuple(_plain(value) for value in row) for row in found[:limit])
     return Answer(columns, rows, truncated=limit is not None and len(found) > limit)
+
+
+def _distinct(names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of which none repeats: later ones get the least number that makes them new."""
+    found: list[str] = []
+    for name in names:
+        suffixed = (f"{name}_{number}" for number in count(1))
+        # A column that is really called a_1 keeps its name.
+        found.append(
+            name if name not in found else next(one for one in suffixed if one not in {*found, *names})
+        )
+    return tuple(found)
 
 
 @contextmanager

@@ -65,6 +65,7 @@ FROM (
         l.run_id,
         c.structure_hash,
         c.material_key,
+        merged.all_ids,
         row_number() OVER (
             PARTITION BY c.material_key, c.working_ion
             ORDER BY
@@ -77,6 +78,12 @@ FROM (
                 c.material_id
         ) AS one_a_material
     FROM candidates AS c
+    INNER JOIN (
+        SELECT material_key, working_ion, string_agg(DISTINCT material_id, ',' ORDER BY material_id) AS all_ids
+        FROM candidates
+        GROUP BY material_key, working_ion
+    ) AS merged
+        ON merged.material_key = c.material_key AND merged.working_ion = c.working_ion
     LEFT JOIN latest_results AS l
         ON l.structure_hash = c.structure_hash AND l.working_ion = c.working_ion
     LEFT JOIN percolation AS p
@@ -123,3 +130,4 @@ COMMENT ON COLUMN rankings.site_energies IS 'unknown (counted as 0) or known';
 COMMENT ON COLUMN rankings.run_id IS 'run whose result is shown';
 COMMENT ON COLUMN rankings.structure_hash IS 'digest of the cleaned structure';
 COMMENT ON COLUMN rankings.material_key IS 'structure_hash that stands for all structures merged into this material';
+COMMENT ON COLUMN rankings.all_ids IS 'material_id of all that were merged into this material, comma-separated';

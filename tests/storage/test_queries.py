@@ -49,6 +49,51 @@ def test_a_material_is_found_by_what_people_type(db, query, expected):
     assert [row["material_id"] for row in queries.material(db, query)] == expected
 
 
+@pytest.mark.parametrize(("first", "later"), [("m1", "a-file.cif"), ("m1", "z-file.cif")])
+def test_a_material_goes_by_the_names_of_all_that_were_merged(tmp_path, make, first, later):
+    recorder = Recorder(tmp_path / "lihop.duckdb")
+    recorder.record(
+        rows=[
+            make.run("r1", day=0), make.run("r2", day=1), *make.material(first, 0.3, name="olivine"),
+            *make.material("m2", 0.2, formula="LiCoO2", name="layered"),
+            # The same crystal as a file, and in a cell that was merged into it.
+            make.candidate(later, structure_hash=f"hash-{first}", material_key=f"hash-{first}",
+                           source="files", name=None),
+            make.run_material("r2", first, material_id=later),
+            make.candidate("supercell", material_key=f"hash-{first}", formula="Li2Fe2P2O8", name="twice"),
+        ]
+    )  # fmt: skip
+    recorder.publish()
+    db = recorder.paths.published
+    assert [row["material_id"] for row in queries.rankings(db)] == ["m2", later]
+    names = (first, later, "supercell", "hash-supercell", "OLIVINE", "olivi", "twice", "li2fe2p2o8")
+    for name in names:
+        (row,) = queries.material(db, name)
+        assert row["material_id"] == later
+        assert row["all_ids"] == ",".join(sorted([first, later, "supercell"]))
+    assert [row["all_ids"] for row in queries.material(db, "m2")] == ["m2"]
+
+
+def test_the_same_structure_with_another_ion_is_another_material(tmp_path, make):
+    recorder = Recorder(tmp_path / "lihop.duckdb")
+    recorder.record(
+        rows=[
+            make.candidate("as-li", structure_hash="h", material_key="h"),
+            make.candidate("as-na", structure_hash="h", material_key="h", working_ion="Na"),
+        ]
+    )
+    recorder.publish()
+    (row,) = queries.material(recorder.paths.published, "as-na")
+    assert (row["working_ion"], row["all_ids"]) == ("Na", "as-na")
+
+
+def test_columns_of_one_name_keep_their_values(db):
+    answer = queries.sql(db, "SELECT 1 AS a, 2 AS a, 3 AS a_1, 4 AS a, 5 AS b")
+    assert answer.columns == ("a", "a_2", "a_1", "a_3", "b")
+    assert answer.records() == [{"a": 1, "a_2": 2, "a_1": 3, "a_3": 4, "b": 5}]
+    assert queries.sql(db, "SELECT 1 AS a, 2 AS a").columns == ("a", "a_1")
+
+
 def test_no_name_is_no_question(db):
     with pytest.raises(QueryError, match="no material was named"):
         queries.material(db, "  ")
