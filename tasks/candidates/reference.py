@@ -32,6 +32,12 @@ SCREEN = "screen"
 PROVENANCES = ("experiment", "materials-project", "devi2025")
 """Where the coordinates come from: a published refinement, or a published DFT relaxation."""
 
+CATHODE = "cathode"
+"""The role of a host that lithium can leave because a cation in it can be oxidised, charged or not."""
+
+NOT_A_CATHODE = "not_a_cathode"
+"""The role of a structural relative, lithium conductor or anode that has no such cation."""
+
 SAME_SITE_ANG = 0.05
 """Images of one site under the space group that lie closer than this are one atom on a special position."""
 
@@ -79,6 +85,8 @@ class ReferenceEntry:
         What people call it.
     formula : str
         Declared formula.
+    role : str
+        `CATHODE` or `NOT_A_CATHODE`.
     family : str
         Structural family, the name of its data file.
     space_group_number : int
@@ -119,6 +127,7 @@ class ReferenceEntry:
     material_id: str
     name: str
     formula: str
+    role: str
     family: str
     space_group_number: int
     hall_number: int
@@ -139,6 +148,11 @@ class ReferenceEntry:
     expected: str = SCREEN
     note: str | None = None
     digest: str = field(default="", compare=False)
+
+    @property
+    def display_name(self) -> str:
+        """Return the name as a ranking shows it: what is no cathode says so."""
+        return self.name if self.role == CATHODE else f"{self.name} (not a cathode)"
 
     @property
     def source(self) -> str:
@@ -194,6 +208,10 @@ def _validate(entry: ReferenceEntry) -> None:
     if entry.provenance not in PROVENANCES:
         raise ReferenceDataError(
             f"{entry.material_id}: provenance {entry.provenance!r}; allowed: {', '.join(PROVENANCES)}."
+        )
+    if entry.role not in {CATHODE, NOT_A_CATHODE}:
+        raise ReferenceDataError(
+            f"{entry.material_id}: role {entry.role!r}; allowed: {CATHODE!r}, {NOT_A_CATHODE!r}."
         )
     if entry.expected not in {SCREEN, *Reason}:
         raise ReferenceDataError(
@@ -315,7 +333,7 @@ class ReferenceSource:
                 structure=expanded,
                 source=self.name,
                 source_ref=entry.source,
-                name=entry.name,
+                name=entry.display_name,
                 average_voltage_v=entry.voltage_v,
             )
         ]

@@ -54,9 +54,10 @@ def _row(entry: ReferenceEntry, results: Sequence[CheckResult]) -> dict[str, Any
     second = ("volume_literature", "volume_devi2025", "positions_devi2025")
     return {
         "material_id": entry.material_id,
-        "name": entry.name,
+        "name": entry.display_name,
         "formula": entry.formula,
         "family": entry.family,
+        "role": entry.role,
         "expected": entry.expected,
         "space_group_declared": entry.space_group_number,
         "space_group_found": by_name["space_group"].value,
@@ -91,12 +92,14 @@ def summary(rows: Sequence[Mapping[str, Any]]) -> dict[str, int]:
     Returns
     -------
     dict of str to int
+        ``cathodes_to_screen`` counts those of ``to_screen`` whose role is a cathode's;
         ``own_source_only`` counts the structures that no check confirms but those against their own source;
         ``no_second_determination`` those that bond valence alone confirms, or nothing.
     """
     screened = [row for row in rows if row["expected"] == reference.SCREEN]
     return {
         "to_screen": len(screened),
+        "cathodes_to_screen": sum(row["role"] == reference.CATHODE for row in screened),
         "to_refuse": len(rows) - len(screened),
         "all_checks_passed": sum(not row["failed"] for row in screened),
         "own_source_only": sum(row["n_independent_checks"] == 0 for row in screened),

@@ -15,6 +15,7 @@ from tasks.candidates.cleaning import CleaningSettings, clean
 from tasks.candidates.reference import SCREEN, ReferenceDataError, ReferenceEntry, ReferenceSource
 from tasks.candidates.reference_table import capacity_mah_g, reference_table, summary
 from tasks.candidates.source import RejectedError
+from tasks.reports.ranking_figure import short_name
 
 ENTRIES = reference.entries()
 SCREENED = [entry for entry in ENTRIES if entry.expected == SCREEN]
@@ -37,11 +38,38 @@ def test_the_set_is_large_enough_and_its_identifiers_are_unique():
     assert all(entry.material_id.startswith("ref-") for entry in ENTRIES)
 
 
+def test_enough_of_what_is_screened_are_cathodes():
+    cathodes = [entry for entry in SCREENED if entry.role == "cathode"]
+    assert len(cathodes) >= 45
+
+
+def test_a_cathode_has_a_transition_metal_that_can_be_oxidised():
+    empty_d_shell = {"Ti": 4, "Zr": 4}
+    transition = {"Ti", "Zr", "V", "Cr", "Mn", "Fe", "Co", "Ni", "Cu", "Ru", "Rh", "Ir"}
+    for entry in SCREENED:
+        can_be_oxidised = any(
+            symbol in transition and valence != empty_d_shell.get(symbol)
+            for symbol, valence in entry.valences.items()
+        )
+        assert (entry.role == "cathode") == can_be_oxidised, entry.material_id
+
+
+@pytest.mark.parametrize("entry", SCREENED, ids=lambda e: e.material_id)
+def test_what_is_no_cathode_says_so_wherever_its_name_stands(entry):
+    item = ReferenceSource().items()[ENTRIES.index(entry)]
+    name = ReferenceSource().read(item)[0].name
+    formula = Composition(entry.formula).reduced_formula
+    says_so = entry.role == "not_a_cathode"
+    assert name.endswith("(not a cathode)") == says_so
+    assert short_name(formula, name).endswith("(not a cathode)") == says_so
+
+
 def test_every_family_is_covered():
     families = {entry.family for entry in SCREENED}
     assert families == {
         "layered", "li_rich", "spinel", "olivine", "fluorophosphate", "nasicon", "silicate", "borate",
         "pyrophosphate", "sulfate", "fluorosulfate", "vanadyl_phosphate", "titanate", "orthophosphate",
+        "rutile",
     }  # fmt: skip
 
 
@@ -122,11 +150,13 @@ def test_a_coordinate_off_its_special_position_is_refused():
         ({"hall_number": 1}, "not a setting of space group"),
         ({"provenance": "hearsay"}, "allowed: experiment"),
         ({"expected": "bad_luck"}, "reason of refusal"),
+        ({"role": "anode"}, "allowed: 'cathode'"),
     ],
 )
 def test_contradictions_in_the_data_are_refused(change, message):
     raw = {
-        "id": "ref-x", "name": "x", "formula": "LiF", "space_group_number": 225, "hall_number": 523,
+        "id": "ref-x", "name": "x", "formula": "LiF", "role": "not_a_cathode",
+        "space_group_number": 225, "hall_number": 523,
         "lattice": [4.0, 4.0, 4.0, 90.0, 90.0, 90.0],
         "sites": [["Li", "4a", 0, 0, 0], ["F", "4b", "1/2", 0.5, 0.5]],
         "valences": {"Li": 1, "F": -1}, "provenance": "experiment", "source_ref": "nowhere",
@@ -149,7 +179,7 @@ def test_the_source_gives_every_entry_and_can_travel():
     sent = pickle.loads(pickle.dumps(source))
     material = sent.read(items[0])[0]
     assert material.source == "reference"
-    assert material.name == ENTRIES[0].name
+    assert material.name == ENTRIES[0].display_name
     assert material.source_ref == ENTRIES[0].source
 
 
@@ -162,6 +192,7 @@ def test_digests_follow_the_content():
         "hall_number": 1,
     }
     raw |= {"name": "a", "formula": "Li", "valences": {}, "provenance": "experiment", "source_ref": "a"}
+    raw |= {"role": "cathode"}
     same = reference._entry(dict(reversed(raw.items())), "f")
     assert reference._entry(raw, "f").digest == same.digest
     assert reference._entry(raw | {"formula": "Na"}, "f").digest != same.digest
@@ -180,8 +211,10 @@ def test_the_table_is_plain_data_and_its_summary_counts():
     assert next(row for row in rows if row["material_id"] == "ref-limn2o4")[
         "min_distance_ang"
     ] == pytest.approx(1.958, abs=1e-3)
+    assert all((row["role"] == "cathode") != row["name"].endswith("(not a cathode)") for row in rows)
     counts = summary(rows)
     assert counts["to_screen"] == len(SCREENED)
+    assert counts["cathodes_to_screen"] == sum(entry.role == "cathode" for entry in SCREENED)
     assert counts["to_refuse"] == len(REFUSED)
     assert counts["all_checks_passed"] == len(SCREENED)
     assert counts["own_source_only"] == 0
@@ -190,9 +223,12 @@ def test_the_table_is_plain_data_and_its_summary_counts():
 
 def test_the_summary_counts_what_only_its_own_source_confirms():
     row = {"expected": SCREEN, "failed": [], "n_independent_checks": 1, "second_determination": True}
+    row |= {"role": "cathode"}
     lonely = row | {"n_independent_checks": 0, "second_determination": False, "failed": ["distances"]}
+    lonely |= {"role": "not_a_cathode"}
     assert summary([row, lonely, row | {"expected": "no_working_ion"}]) == {
         "to_screen": 2,
+        "cathodes_to_screen": 1,
         "to_refuse": 1,
         "all_checks_passed": 1,
         "own_source_only": 1,
