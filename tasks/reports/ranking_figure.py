@@ -105,7 +105,7 @@ def ranking_figure(rows: Sequence[Mapping[str, Any]], *, max_rows: int = ROWS) -
 def title(shown: Sequence[Mapping[str, Any]]) -> str:
     """Return the title: which ions, and how many materials."""
     ions = ", ".join(sorted({row["working_ion"] for row in shown}))
-    return f"{ions} migration in {len(shown)} cathode materials, the fastest on top"
+    return f"{ions} migration in {len(shown)} materials, the fastest on top"
 
 
 def subtitle(shown: Sequence[Mapping[str, Any]]) -> str:
