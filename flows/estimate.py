@@ -15,7 +15,7 @@ from flows.runners import BatchPool, PlainSteps
 from tasks.batches import featurize
 from tasks.candidates.cleaning import load_structure
 from tasks.hops.network import hop_network
-from tasks.limits import time_limit
+from tasks.limits import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
     from flows.parameters import ScreenParameters
@@ -89,7 +89,7 @@ def estimate_screen(parameters: ScreenParameters) -> Estimate:
                     cutoff_ang=parameters.cutoff_ang,
                     max_hops=parameters.max_hops,
                 )
-        except Exception:  # noqa: BLE001 - the screening will say of it what is wrong, in a row of its own
+        except (Exception, TimeLimitError):  # noqa: BLE001 - the screening says why
             counts[candidate.structure_hash] = 0
         else:
             counts[candidate.structure_hash] = len(network.hops)

@@ -10,7 +10,7 @@ import numpy as np
 
 from storage.records import Candidate, DescriptorKey, Failure, Hop, Reason, Stage, StageResult
 from tasks.candidates.cleaning import clean, load_charges, load_structure
-from tasks.candidates.source import RejectedError
+from tasks.candidates.source import Rejected, RejectedError
 from tasks.descriptors.assemble import INPUT_SPEC, describe
 from tasks.descriptors.scene import find_anions
 from tasks.hops.errors import NoWorkingIonError, TooManyHopsError
@@ -19,18 +19,18 @@ from tasks.hops.path import hop_environment
 from tasks.limits import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from models.specs import GroupName
     from tasks.candidates.cleaning import CleaningSettings
-    from tasks.candidates.source import RawMaterial, Source, SourceItem
+    from tasks.candidates.source import Source, SourceItem
     from tasks.hops.network import NetworkHop
     from tasks.hops.path import HopEnvironment
     from tasks.stage_keys import HopSettings
 
-REASONS: tuple[tuple[type[Exception], Reason], ...] = (
+REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
     (TooManyHopsError, Reason.TOO_MANY_HOPS),
     (NoWorkingIonError, Reason.NO_WORKING_ION),
     (TimeLimitError, Reason.TIME_LIMIT),
@@ -58,14 +58,14 @@ class Featurized:
     results: list[StageResult] = field(default_factory=list)
 
 
-def reason_for(error: Exception) -> Reason:
+def reason_for(error: BaseException) -> Reason:
     """Return the reason under which an error is filed."""
     if isinstance(error, RejectedError):
         return error.reason
     return next((reason for kind, reason in REASONS if isinstance(error, kind)), Reason.UNEXPECTED)
 
 
-def failure_of(error: Exception, candidate: Candidate, stage: Stage, stage_key: str) -> Failure:
+def failure_of(error: BaseException, candidate: Candidate, stage: Stage, stage_key: str) -> Failure:
     """Return the row that says why a candidate has no result."""
     reason = reason_for(error)
     return Failure(
@@ -82,7 +82,7 @@ def failure_of(error: Exception, candidate: Candidate, stage: Stage, stage_key: 
     )
 
 
-def trace(error: Exception) -> str:
+def trace(error: BaseException) -> str:
     """Return the traceback of an error as text."""
     return "".join(tracebacks.format_exception(error))
 
@@ -104,7 +104,7 @@ def prepare(
     settings : CleaningSettings
         What is asked of a structure.
     time_limit_s : float or None
-        Longest that one item may take, in seconds.
+        Longest that reading one item, and then cleaning each structure in it, may take, in seconds.
 
     Returns
     -------
@@ -113,53 +113,62 @@ def prepare(
     """
     done = Prepared()
     for item, key in items:
-        before = len(done.candidates) + len(done.failures)
-
-        def fail(
-            error: Exception, material_id: str = item.item_id, formula: str | None = None, key: str = key
-        ) -> None:
-            reason = reason_for(error)
-            done.failures.append(
-                Failure(
-                    material_id=material_id,
-                    source=source.name,
-                    working_ion=settings.working_ion,
-                    formula=formula,
-                    stage=Stage.CANDIDATES,
-                    reason=reason,
-                    message=str(error) or type(error).__name__,
-                    traceback=trace(error) if reason is Reason.UNEXPECTED else None,
-                    stage_key=key,
-                )
-            )
-
-        try:
-            with time_limit(time_limit_s):
-                for raw in source.read(item):
-                    _clean_one(raw, settings, key, done, fail)
-        except Exception as error:  # noqa: BLE001 - whatever one item raises is a row, and the next is read
-            fail(error)
+        candidates, failures = _prepare_item(source, item, key, settings, time_limit_s)
+        done.candidates += candidates
+        done.failures += failures
         done.results.append(
             StageResult(
                 stage_key=key,
                 working_ion=settings.working_ion,
                 stage=Stage.CANDIDATES,
-                n_rows=len(done.candidates) + len(done.failures) - before,
+                n_rows=len(candidates) + len(failures),
             )
         )
     return done
 
 
-def _clean_one(
-    raw: RawMaterial, settings: CleaningSettings, key: str, done: Prepared, fail: Callable[..., None]
-) -> None:
-    formula = raw.structure.composition.reduced_formula
+def _prepare_item(
+    source: Source, item: SourceItem, key: str, settings: CleaningSettings, time_limit_s: float | None
+) -> tuple[list[Candidate], list[Failure]]:
+    candidates: list[Candidate] = []
+    failures: list[Failure] = []
+
+    def fail(error: BaseException, material_id: str, formula: str | None = None) -> None:
+        reason = reason_for(error)
+        failures.append(
+            Failure(
+                material_id=material_id,
+                source=source.name,
+                working_ion=settings.working_ion,
+                formula=formula,
+                stage=Stage.CANDIDATES,
+                reason=reason,
+                message=str(error) or type(error).__name__,
+                traceback=trace(error) if reason is Reason.UNEXPECTED else None,
+                stage_key=key,
+            )
+        )
+
     try:
-        done.candidates.append(clean(raw, settings, key))
-    except TimeLimitError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the item's other structures still get their turn
-        fail(error, raw.material_id, formula)
+        with time_limit(time_limit_s):
+            found = source.read(item)
+    except (Exception, TimeLimitError) as error:  # noqa: BLE001 - it is a row, and the next item is read
+        fail(error, item.item_id)
+        return candidates, failures
+    for raw in found:
+        if isinstance(raw, Rejected):
+            fail(raw.error, raw.material_id, raw.error.formula)
+            continue
+        formula = None
+        try:
+            with time_limit(time_limit_s):
+                formula = raw.structure.composition.reduced_formula
+                candidate = clean(raw, settings, key)
+        except (Exception, TimeLimitError) as error:  # noqa: BLE001 - the item's others get their turn
+            fail(error, raw.material_id, formula)
+        else:
+            candidates.append(candidate)
+    return candidates, failures
 
 
 def featurize(
@@ -190,7 +199,7 @@ def featurize(
         try:
             with time_limit(time_limit_s):
                 hops, keys, rows = featurize_one(candidate, settings)
-        except Exception as error:  # noqa: BLE001 - whatever one material raises is a row, and the next is done
+        except (Exception, TimeLimitError) as error:  # noqa: BLE001 - it is a row, and the next is done
             done.failures.append(failure_of(error, candidate, Stage.HOPS, key))
             hops, keys, rows = [], [], []
         else:

@@ -75,6 +75,22 @@ class RawMaterial:
     average_voltage_v: float | None = None
 
 
+@dataclass(frozen=True)
+class Rejected:
+    """A structure of an item that cannot be read, while the item's others can.
+
+    Parameters
+    ----------
+    material_id : str
+        What the material would have been called.
+    error : RejectedError
+        Why it cannot be read.
+    """
+
+    material_id: str
+    error: RejectedError
+
+
 class Source(Protocol):
     """Where candidates come from. Must be picklable: workers read the items."""
 
@@ -91,11 +107,11 @@ class Source(Protocol):
             When the source holds nothing that can be read.
         """
 
-    def read(self, item: SourceItem) -> list[RawMaterial]:
-        """Return the structures of one item.
+    def read(self, item: SourceItem) -> Sequence[RawMaterial | Rejected]:
+        """Return the structures of one item, and what stands for those of them that cannot be read.
 
         Raises
         ------
         RejectedError
-            When the item cannot be read.
+            When nothing of the item can be read.
         """

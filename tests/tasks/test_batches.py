@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import signal
+
 import numpy as np
 import pytest
+import spglib
+from pymatgen.analysis.bond_valence import BVAnalyzer
 
 from storage.records import Reason, Stage
 from tasks import batches
 from tasks.batches import featurize, featurize_one, prepare, reason_for, shortest_anion_distance_ang
 from tasks.candidates.cleaning import CleaningSettings, load_charges, load_structure
-from tasks.candidates.source import RawMaterial, RejectedError, SourceItem
+from tasks.candidates.source import RawMaterial, Rejected, RejectedError, SourceItem
 from tasks.descriptors.assemble import INPUT_SPEC
 from tasks.hops.errors import NoWorkingIonError, TooManyHopsError
 from tasks.hops.path import hop_environment
@@ -18,6 +22,8 @@ from tasks.stage_keys import HopSettings
 from tests.campaigns import antifluorite, layered, lonely, rock_salt, walled
 
 SETTINGS = HopSettings()
+LONG_S = 3600.0
+FLUORINE = 9
 
 
 class Shelf:
@@ -35,13 +41,18 @@ class Shelf:
         found = self.content[item.item_id]
         if isinstance(found, Exception):
             raise found
-        return [RawMaterial(f"{item.item_id}{k}", structure, "shelf") for k, structure in enumerate(found)]
+        return [
+            Rejected(f"{item.item_id}{k}", one)
+            if isinstance(one, RejectedError)
+            else RawMaterial(f"{item.item_id}{k}", one, "shelf")
+            for k, one in enumerate(found)
+        ]
 
 
-def prepared(**items):
+def prepared(time_limit_s=None, **items):
     source = Shelf(**items)
     return prepare(
-        source, [(item, f"key {item.item_id}") for item in source.items()], CleaningSettings(), None
+        source, [(item, f"key {item.item_id}") for item in source.items()], CleaningSettings(), time_limit_s
     )
 
 
@@ -73,6 +84,42 @@ class TestPrepare:
     def test_a_refused_structure_keeps_its_formula(self):
         (failure,) = prepared(salt=[rock_salt("Na", "Cl", 5.64)]).failures
         assert (failure.formula, failure.stage_key, failure.stage) == ("NaCl", "key salt", Stage.CANDIDATES)
+
+    def test_a_structure_that_cannot_be_read_costs_no_other_of_its_item(self):
+        bad = RejectedError(Reason.UNREADABLE_FILE, "no", "LiX")
+        done = prepared(some=[layered(), bad, rock_salt("Li", "F", 4.03)])
+        assert [row.material_id for row in done.candidates] == ["some0", "some2"]
+        (failure,) = done.failures
+        assert (failure.material_id, failure.reason, failure.formula, failure.traceback) == (
+            "some1", Reason.UNREADABLE_FILE, "LiX", None,
+        )  # fmt: skip
+        assert [row.n_rows for row in done.results] == [3]
+
+    @pytest.mark.parametrize("where", [(BVAnalyzer, "get_valences"), (spglib, "get_symmetry_dataset")])
+    def test_an_expiry_under_a_broad_handler_is_a_time_limit(self, monkeypatch, where):
+        """Who asks for charges or symmetry takes any Exception for "none": an expiry must not look so."""
+        real = getattr(*where)
+
+        def slow(*args, **kwargs):
+            if any(names_fluorine(arg) for arg in args):
+                try:
+                    signal.raise_signal(signal.SIGALRM)
+                except Exception:  # noqa: BLE001 - what libraries write
+                    return None
+            return real(*args, **kwargs)
+
+        monkeypatch.setattr(*where, slow)
+        done = prepared(LONG_S, some=[layered(), rock_salt("Li", "F", 4.03), antifluorite("Li", "O", 4.62)])
+        assert [row.material_id for row in done.candidates] == ["some0", "some2"]
+        assert [(row.material_id, row.reason) for row in done.failures] == [("some1", Reason.TIME_LIMIT)]
+        assert "raise --time-limit and add --retry time_limit" in done.failures[0].message
+
+
+def names_fluorine(arg):
+    """Say whether an argument is a structure with fluorine, of pymatgen's or spglib's kind."""
+    if isinstance(arg, tuple):
+        return FLUORINE in arg[2]
+    return FLUORINE in getattr(arg, "atomic_numbers", ())
 
 
 @pytest.mark.parametrize(
@@ -154,6 +201,20 @@ class TestFeaturize:
         # Of a material that failed half-way nothing stays.
         assert {hop.material_id for hop in done.hops} == {"before", "after"}
         assert [row.n_rows > 0 for row in done.results] == [True, False, True]
+
+    def test_an_expiry_that_a_body_swallows_again_and_again_is_a_time_limit(self, candidate_of, monkeypatch):
+        def describe(_env):
+            for _ in range(3):
+                try:
+                    signal.raise_signal(signal.SIGALRM)
+                except Exception:  # noqa: BLE001 - what libraries write
+                    continue
+            return {group.name: np.zeros(group.shape) for group in INPUT_SPEC.groups}
+
+        monkeypatch.setattr(batches, "describe", describe)
+        done = featurize([candidate_of(layered())], SETTINGS, "shard", LONG_S)
+        assert [row.reason for row in done.failures] == [Reason.TIME_LIMIT]
+        assert done.hops == done.keys == []
 
     def test_too_many_hops(self, candidate_of):
         done = featurize([candidate_of(layered())], HopSettings(max_hops=1, cutoff_ang=6.0), "shard", None)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+from contextlib import suppress
 
 import pytest
 
@@ -26,8 +27,59 @@ def loop_without_end():
 
 
 def test_fires_in_a_loop_without_end():
-    with pytest.raises(TimeLimitError, match=r"longer than 0\.02 s; raise --time-limit"), time_limit(0.02):
+    remedy = r"longer than 0\.02 s; raise --time-limit and add --retry time_limit"
+    with pytest.raises(TimeLimitError, match=remedy), time_limit(0.02):
         loop_without_end()
+
+
+def expire():
+    """Let the limit be reached in this very call."""
+    signal.raise_signal(signal.SIGALRM)
+
+
+def test_a_handler_for_any_exception_does_not_stop_it():
+    passed = []
+
+    def body():
+        for turn in range(3):
+            try:
+                expire()
+            except Exception:  # noqa: BLE001 - what libraries write
+                passed.append(turn)
+
+    with pytest.raises(TimeLimitError), time_limit(LONG_S):
+        body()
+    assert passed == []
+
+
+def swallow():
+    with suppress(BaseException):
+        expire()
+
+
+def translate():
+    try:
+        expire()
+    except BaseException as error:
+        raise ValueError("this way does not work") from error
+
+
+@pytest.mark.parametrize("body", [swallow, translate])
+def test_what_became_of_it_in_the_body_does_not_matter(body):
+    before = signal.getsignal(signal.SIGALRM)
+    with pytest.raises(TimeLimitError, match="longer than 3600 s"), time_limit(LONG_S):
+        body()
+    assert signal.getsignal(signal.SIGALRM) is before
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+def test_an_interruption_by_a_person_stays_one():
+    def body():
+        swallow()
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), time_limit(LONG_S):
+        body()
 
 
 def test_handler_and_timer_are_restored_after_it_fired():
