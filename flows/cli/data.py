@@ -12,7 +12,7 @@ from flows.cli.output import print_json, print_table
 from flows.settings import resolve
 
 if TYPE_CHECKING:
-    from tasks.candidates.source import RawMaterial
+    from tasks.candidates.source import RawMaterial, Source
 
 DataDir = Annotated[str | None, typer.Option(help="Folder that holds the data set's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -131,12 +131,16 @@ def hops(
 def _find(material: str) -> RawMaterial:
     from tasks.candidates.files import FilesSource
     from tasks.candidates.reference import ReferenceSource
+    from tasks.candidates.source import Rejected
 
-    source = FilesSource(material) if Path(material).exists() else ReferenceSource()
+    source: Source = FilesSource(material) if Path(material).exists() else ReferenceSource()
     items = source.items()
     names = {material.lower(), f"ref-{material.lower()}"}
     wanted = [item for item in items if Path(material).exists() or item.item_id.lower() in names]
     if not wanted:
         known = ", ".join(item.item_id for item in items)
         raise UsageError(f"{material!r} is neither a file nor in the reference set, which has {known}")
-    return source.read(wanted[0])[0]
+    found = source.read(wanted[0])[0]
+    if isinstance(found, Rejected):
+        raise found.error
+    return found
