@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -56,7 +57,7 @@ def print_table(
     digits: Mapping[str, int] | None = None,
     whole: Collection[str] = (),
 ) -> None:
-    """Print rows as a table.
+    """Print rows as a table; what stands in them is data, and never read as markup.
 
     Parameters
     ----------
@@ -71,13 +72,14 @@ def print_table(
     whole : collection of str
         Columns that must not be wrapped.
     """
-    table = Table(title=title, title_justify="left", header_style="bold", pad_edge=False)
+    heading_above = None if title is None else Text(title)
+    table = Table(title=heading_above, title_justify="left", header_style="bold", pad_edge=False)
     for key, heading in columns.items():
         numeric = any(isinstance(row.get(key), (int, float)) for row in rows)
         table.add_column(
-            heading, justify="right" if numeric else "left", overflow="fold", no_wrap=key in whole
+            Text(heading), justify="right" if numeric else "left", overflow="fold", no_wrap=key in whole
         )
     decimals = {} if digits is None else digits
     for row in rows:
-        table.add_row(*(cell(row.get(key), decimals.get(key, DIGITS)) for key in columns))
-    console().print(table, markup=False)
+        table.add_row(*(Text(cell(row.get(key), decimals.get(key, DIGITS))) for key in columns))
+    console().print(table)
