@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from flows.runners import WorkerLostError
 from models.locate import find_checkpoint, read_digest
+from storage.database import make_folder
 from storage.recorder import Recorder
 from tasks.stage_keys import HopSettings, PercolationSettings, prediction_key
 
@@ -61,7 +62,7 @@ class Context:
         """Find the checkpoint and settle the settings. Nothing is computed or written but an empty folder."""
         checkpoint = find_checkpoint(parameters.model)
         recorder = Recorder(parameters.database)
-        recorder.paths.shards.mkdir(parents=True, exist_ok=True)
+        make_folder(recorder.paths, recorder.paths.shards)
         return cls(
             parameters=parameters,
             steps=steps,

@@ -11,6 +11,7 @@ from flows.progress import reporter
 from flows.runners import BatchPool, PlainSteps
 from models.arrays import LabelledArrays
 from tasks.datasets import devi2025
+from tasks.datasets.errors import DatasetError
 from tasks.descriptors.assemble import INPUT_SPEC, describe_batch
 
 DATASETS = ("devi2025",)
@@ -58,13 +59,11 @@ def load_labelled(
 
     Raises
     ------
-    ValueError
-        When there is no such data set.
     DatasetError
-        When its files are not found or not what they should be.
+        When there is no such data set, or its files are not found or not what they should be.
     """
     if dataset not in DATASETS:
-        raise ValueError(f"--dataset {dataset}: there is no such data set; there are {', '.join(DATASETS)}")
+        raise DatasetError(f"--dataset {dataset}: there is no such data set; there are {', '.join(DATASETS)}")
     folder = devi2025.find_data_dir(None if data_dir is None else Path(data_dir))
     entries = devi2025.read_entries(folder, split)
     work = [(entries[start : start + BATCH], split) for start in range(0, len(entries), BATCH)]

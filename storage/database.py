@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 # Clients from DuckDB 1.2 on can open a file of this version; a plain 2.x file they cannot.
 STORAGE_VERSION = "v1.2.0"
 ALIAS = "lihop"
+DEFAULT_NAME = "lihop.duckdb"
 DEFAULT_WAIT_S = 60.0
 _POLL_S = 0.05
 _LOCK_MESSAGE = "Could not set lock"
@@ -87,6 +88,33 @@ def paths_of(db: str | Path) -> DatabasePaths:
     return DatabasePaths(Path(db).absolute())
 
 
+def make_folder(paths: DatabasePaths, folder: Path) -> None:
+    """Make a folder within a database's working folder.
+
+    Raises
+    ------
+    StorageError
+        When it cannot be made there.
+    """
+    _refuse_folder(paths.published)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(paths, error) from error
+
+
+def _refuse_folder(path: Path) -> None:
+    if path.is_dir():
+        raise StorageError(f"{path} is a folder; give a file as --db, such as {path / DEFAULT_NAME}")
+
+
+def _unwritable(paths: DatabasePaths, error: OSError) -> StorageError:
+    """Return that the working folder cannot be made or written, and what to do."""
+    return StorageError(
+        f"cannot write in {paths.work}: {error.strerror}. Give a --db in a folder that can be written"
+    )
+
+
 @contextmanager
 def locked(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[None]:
     """Hold the recorder's lock, waiting for it at most `wait_s` seconds.
@@ -96,9 +124,9 @@ def locked(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[Non
     DatabaseLockedError
         When another process still holds it then.
     """
+    make_folder(paths, paths.work)
     lock = filelock.FileLock(paths.lock)
     try:
-        paths.work.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
     except filelock.Timeout:
         raise DatabaseLockedError(
@@ -106,9 +134,7 @@ def locked(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[Non
             "Wait until that run has finished, or give another --db"
         ) from None
     except OSError as error:
-        raise StorageError(
-            f"cannot write in {paths.work}: {error.strerror}. Give a --db in a folder that can be written"
-        ) from error
+        raise _unwritable(paths, error) from error
     try:
         paths.holder.write_text(
             json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
@@ -200,6 +226,7 @@ def reading(db: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
         When the file cannot be used, with what to do about it.
     """
     path = Path(db).absolute()
+    _refuse_folder(path)
     if not path.is_file():
         raise DatabaseMissingError(
             f"there is no database at {path}. Run `lihop screen --source reference` first, or give --db"

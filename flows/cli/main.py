@@ -19,9 +19,9 @@ from tasks.candidates.source import EmptySourceError, RejectedError, SourceError
 from tasks.datasets.errors import DatasetError
 from tasks.hops.errors import HopsError
 
-# What is wrong with what was asked for, in words that say so.
+# What is wrong with what was asked for, in words that say so; of a path that cannot be used the system does.
 EXPECTED = (
-    UsageError, SourceError, RejectedError, HopsError, StorageError, ModelError, DatasetError
+    UsageError, SourceError, RejectedError, HopsError, StorageError, ModelError, DatasetError, OSError
 )  # fmt: skip
 
 app = typer.Typer(
@@ -71,12 +71,12 @@ def _ended_with() -> tuple[str, int] | None:
         return f"lihop.toml cannot be read: {error}; correct that line", BAD_USAGE
     except SettingsError as error:
         return f"{error}; give a list as JSON, as in LIHOP_RETRY='[\"time_limit\"]'", BAD_USAGE
-    except EXPECTED as error:
-        return str(error), BAD_USAGE
     except BrokenPipeError:
         # Whoever read the output, `head` say, has seen enough.
         sys.stderr.close()
         sys.exit(0)
+    except EXPECTED as error:
+        return str(error), BAD_USAGE
     return None
 
 
