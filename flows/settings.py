@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import (
     BaseSettings,
     PydanticBaseSettingsSource,
@@ -29,6 +29,11 @@ class Settings(BaseSettings, ScreenParameters):
         default=None, title="Data folder", description="Folder that holds data sets, such as devi2025/."
     )
 
+    @model_validator(mode="after")
+    def _path_goes_with_files(self) -> Settings:
+        # Judged where a screening takes its part: other commands have no use for either.
+        return self
+
     @classmethod
     def settings_customise_sources(
         cls,
@@ -46,14 +51,25 @@ class Settings(BaseSettings, ScreenParameters):
 def resolve(flags: Mapping[str, Any]) -> Settings:
     """Return the settings in force; a flag that is None was not given.
 
+    A flag for a source that takes no path sets aside a path that came from elsewhere.
+
     Raises
     ------
     pydantic.ValidationError
         When a value is not allowed, wherever it came from.
     """
-    return Settings(**{name: value for name, value in flags.items() if value is not None})
+    given = {name: value for name, value in flags.items() if value is not None}
+    if given.get("source", "files") != "files":
+        given.setdefault("path", None)
+    return Settings(**given)
 
 
 def screen_parameters(settings: Settings) -> ScreenParameters:
-    """Return the part of the settings that a screening takes."""
+    """Return the part of the settings that a screening takes.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        When source and path do not go together.
+    """
     return ScreenParameters(**{name: getattr(settings, name) for name in ScreenParameters.model_fields})
