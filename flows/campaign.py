@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import secrets
 from collections import Counter
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,7 +15,9 @@ from flows.collecting import collect
 from flows.computing import compute
 from flows.context import Context
 from flows.runners import BatchPool, PlainSteps
+from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
+from tasks.candidates.source import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -96,6 +99,8 @@ def screen(parameters: ScreenParameters) -> Summary:
 def run_campaign(parameters: ScreenParameters, steps: Steps, run_id: str | None = None) -> Summary:
     """Collect candidates, compute what is new, record it batch by batch, and publish.
 
+    An interrupt or an error ends the run, and what was recorded until then is published all the same.
+
     Parameters
     ----------
     parameters : ScreenParameters
@@ -114,10 +119,8 @@ def run_campaign(parameters: ScreenParameters, steps: Steps, run_id: str | None 
     context.recorder.start_run(_run_row(context))
     try:
         summary = _screen(context)
-    except BaseException:
-        context.recorder.finish_run(
-            context.run_id, status="failed", n_candidates=0, n_computed=0, n_reused=0, n_failed=0
-        )
+    except BaseException as error:
+        _leave(context, error)
         raise
     context.recorder.finish_run(
         context.run_id,
@@ -129,6 +132,18 @@ def run_campaign(parameters: ScreenParameters, steps: Steps, run_id: str | None 
     )
     context.recorder.publish()
     return summary
+
+
+def _leave(context: Context, error: BaseException) -> None:
+    """Record that a run failed, and let people see what it had done."""
+    # What ended the run is what is told, also when there is no room left to say so in the database.
+    with suppress(StorageError):
+        context.recorder.finish_run(
+            context.run_id, status="failed", n_candidates=0, n_computed=0, n_reused=0, n_failed=0
+        )
+        # A source that cannot be used has left nothing to see.
+        if not isinstance(error, SourceError):
+            context.recorder.publish()
 
 
 def _screen(context: Context) -> Summary:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 NOTHING_USABLE = 1
 BAD_USAGE = 2
+INTERRUPTED = 130
 
 
 class UsageError(ValueError):

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import nullcontext
-from typing import Annotated, Any
+from contextlib import contextmanager, nullcontext
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.errors import NothingUsableError
+from flows.cli.errors import INTERRUPTED, NothingUsableError
 from flows.cli.output import print_json
 from flows.parameters import ScreenParameters
 from flows.settings import resolve, screen_parameters
 from storage.records import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 def described(name: str) -> str:
@@ -72,7 +76,7 @@ def screen(  # the flags of the command, one argument each
     parameters = screen_parameters(resolve(flags))
     from flows.progress import bars
 
-    with nullcontext() if as_json else bars():
+    with telling_of_interrupts(), nullcontext() if as_json else bars():
         if estimate:
             from flows.estimate import estimate_screen
 
@@ -88,6 +92,16 @@ def screen(  # the flags of the command, one argument each
         raise NothingUsableError(
             f"no material has a result; `lihop failures --run {summary['run_id']}` says why of each"
         )
+
+
+@contextmanager
+def telling_of_interrupts() -> Iterator[None]:
+    """End the command in one line when somebody interrupts it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        print("lihop: interrupted; what was done is kept, run the same command to go on", file=sys.stderr)
+        raise typer.Exit(INTERRUPTED) from None
 
 
 def run_plain(parameters: ScreenParameters) -> dict[str, Any]:
