@@ -10,7 +10,7 @@ from flows.context import over_pool
 from flows.progress import reporter
 from flows.sources import cleaning_settings, make_source
 from storage.records import Candidate, Failure, Reason, Stage, StageResult
-from tasks.candidates.cleaning import merge_duplicates
+from tasks.candidates.cleaning import MERGED_VOLUME_TOLERANCE, merge_duplicates
 from tasks.stage_keys import candidate_key, digest_of
 from tasks.workers import Batch, PrepareWork, prepare_batch, stem_of, write_rows
 
@@ -131,7 +131,8 @@ def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate]
             changed.append(candidate)
         if key in kept:
             message = (
-                f"{row.material_id} is the same material as {kept[key].material_id}, which has the result"
+                f"{row.material_id} is the same material as {kept[key].material_id} (one structure, volumes "
+                f"per atom within {MERGED_VOLUME_TOLERANCE:.0%}), which has the result"
             )
             failures.append(_left_out(candidate, Reason.DUPLICATE, message, row.stage_key))
         else:

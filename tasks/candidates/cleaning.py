@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -23,13 +24,25 @@ if TYPE_CHECKING:
 
     from tasks.candidates.source import RawMaterial
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 
 ANIONS = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
 """Elements that can coordinate a working ion as its anion, and that the descriptors know as such."""
 
 OVERLAP_ANG = 0.7
 """Two atoms nearer than this are an error in the structure: the shortest bond there is, H-H, has 0.74 Å."""
+
+DENSEST_ANG3 = OVERLAP_ANG**3 / math.sqrt(2.0)
+"""Least volume per atom without such an error: that of the densest packing of points so far apart."""
+
+MAX_RAW_SITES = 5000
+"""Largest cell that is looked at before it is reduced to its primitive one."""
+
+CENTRES_AT_A_TIME = 256
+"""Atoms whose neighbours are searched together: all atoms in one place would else fill the memory."""
+
+MERGED_VOLUME_TOLERANCE = 0.05
+"""Most by which the larger volume per atom of two duplicates exceeds the smaller, relative to the smaller."""
 
 SYMPREC_ANG = 0.01
 DIGITS = 6
@@ -117,15 +130,23 @@ def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candi
 
 
 def refuse(raw: RawMaterial, working_ion: str) -> None:
-    """Raise for a structure that cannot be screened, whatever its size.
+    """Raise for a structure that cannot be screened, whatever its primitive cell.
 
     Raises
     ------
     RejectedError
-        ``no_working_ion``, ``partial_occupancy``, ``single_site``, ``no_anions`` or ``overlapping_atoms``.
+        ``too_many_sites``, ``no_working_ion``, ``partial_occupancy``, ``single_site``, ``no_anions`` or
+        ``overlapping_atoms``.
     """
     structure, name = raw.structure, raw.material_id
     formula = structure.composition.reduced_formula
+    if len(structure) > MAX_RAW_SITES:
+        raise RejectedError(
+            Reason.TOO_MANY_SITES,
+            f"{name} has {len(structure)} sites, allowed are {MAX_RAW_SITES} before the cell is reduced; "
+            "give the primitive or the conventional cell",
+            formula,
+        )
     elements = {element.symbol for element in structure.composition.elements}
     if working_ion not in elements:
         raise RejectedError(
@@ -152,17 +173,42 @@ def refuse(raw: RawMaterial, working_ion: str) -> None:
             f"allowed are {', '.join(sorted(ANIONS))}",
             formula,
         )
-    distances = structure.distance_matrix + 10.0 * np.eye(len(structure))
-    shortest = float(distances.min())
-    if shortest < OVERLAP_ANG:
-        first, second = np.unravel_index(int(distances.argmin()), distances.shape)
+    overlap = find_overlap(structure)
+    if overlap is not None:
         raise RejectedError(
             Reason.OVERLAPPING_ATOMS,
-            f"{name}: {structure[int(first)].species_string} (site {first}) and "
-            f"{structure[int(second)].species_string} (site {second}) are {shortest:.2f} Å apart, "
-            f"allowed are {OVERLAP_ANG} Å; repair the structure",
+            f"{name}: {overlap}, allowed are {OVERLAP_ANG} Å between atoms; repair the structure",
             formula,
         )
+
+
+def find_overlap(structure: Structure) -> str | None:
+    """Return in words which atoms are too near each other, periodic images included; None where none are.
+
+    Memory grows with the number of atoms and not with its square.
+    """
+    per_atom_ang3 = float(structure.volume) / len(structure)
+    if per_atom_ang3 < DENSEST_ANG3:
+        return f"{len(structure)} atoms share {structure.volume:.3g} Å³, so some overlap"
+    # Lattice vectors bound how many images lie within reach, of which a thin cell would have millions.
+    period_ang = min(structure.lattice.get_lll_reduced_lattice().abc)
+    if period_ang < OVERLAP_ANG:
+        return f"each atom is {period_ang:.2f} Å from its own image in the next cell"
+    for start in range(0, len(structure), CENTRES_AT_A_TIME):
+        some = list(structure)[start : start + CENTRES_AT_A_TIME]
+        centres, others, images, distances_ang = structure.get_neighbor_list(
+            OVERLAP_ANG, sites=some, exclude_self=False
+        )
+        # Each atom finds itself too, which is no overlap; its own image in another cell is.
+        near = np.flatnonzero((centres + start != others) | images.any(axis=1))
+        if len(near):
+            k = near[int(distances_ang[near].argmin())]
+            first, second = sorted((int(centres[k]) + start, int(others[k])))
+            return (
+                f"{structure[first].species_string} (site {first}) and {structure[second].species_string} "
+                f"(site {second}) are {distances_ang[k]:.2f} Å apart"
+            )
+    return None
 
 
 def ordered_primitive_cell(structure: Structure, working_ion: str) -> Structure:
@@ -211,24 +257,31 @@ def structure_hash(structure: Structure) -> str:
 def merge_duplicates(candidates: Sequence[Candidate]) -> dict[str, str]:
     """Return for each structure hash the hash of the material that stands for it, the first in order.
 
-    Structures of the same composition are compared by pymatgen's StructureMatcher with its defaults.
+    Structures of the same composition are compared by pymatgen's StructureMatcher with its defaults, if their
+    volumes per atom agree within 5 % (`MERGED_VOLUME_TOLERANCE`): the matcher scales volumes to each other,
+    and a strained crystal has other barriers.
     """
     matcher = StructureMatcher()
     keys: dict[str, str] = {}
-    kept: dict[tuple[str, str], list[tuple[str, Structure]]] = {}
+    kept: dict[tuple[str, str], list[tuple[Candidate, Structure]]] = {}
     for candidate in candidates:
         if candidate.structure_hash in keys:
             continue
         keys[candidate.structure_hash] = candidate.structure_hash
         structure = load_structure(candidate)
         group = kept.setdefault((candidate.formula, candidate.working_ion), [])
-        for digest, other in group:
-            if matcher.fit(structure, other):
-                keys[candidate.structure_hash] = digest
+        for first, other in group:
+            if _as_dense(candidate, first) and matcher.fit(structure, other):
+                keys[candidate.structure_hash] = first.structure_hash
                 break
         else:
-            group.append((candidate.structure_hash, structure))
+            group.append((candidate, structure))
     return keys
+
+
+def _as_dense(one: Candidate, other: Candidate) -> bool:
+    low, high = sorted(candidate.volume_ang3 / candidate.n_sites for candidate in (one, other))
+    return high <= low * (1.0 + MERGED_VOLUME_TOLERANCE)
 
 
 def load_charges(candidate: Candidate) -> Charges:

@@ -207,7 +207,7 @@ def test_one_crystal_under_two_names_is_one_material(bench):
     assert bench.reasons() == {"b.cif": "duplicate"}
     assert list(bench.rankings()) == ["a.cif"]
     (message,) = [row["message"] for row in queries.failures(bench.database)]
-    assert "b.cif is the same material as a.cif" in message
+    assert "b.cif is the same material as a.cif (one structure, volumes per atom within 5%)" in message
 
 
 def test_a_folder_of_bad_files_alone_is_a_run_without_result(bench):
