@@ -43,7 +43,8 @@ class ScreenParameters(BaseModel):
         default=None,
         ge=1,
         title="Limit",
-        description="Most materials to screen; the rest is listed.",
+        description="Read at most this many source items (files, entries) and screen at most as many "
+        "materials; the rest is listed with the reason limit.",
     )
     max_sites: int = Field(
         default=300, ge=2, le=2000, title="Most sites", description="Largest primitive cell that is screened."

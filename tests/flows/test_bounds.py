@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import signal
 
 import pytest
 
+from flows.parameters import ScreenParameters
 from storage import queries
 from tasks import batches
 from tasks.candidates import files
@@ -28,6 +30,17 @@ def test_limit_lists_what_it_left_out(bench):
     rest = bench.screen()
     assert (rest.n_computed, rest.n_reused, rest.failures) == (len(GOOD) - 2, 2, {})
     assert bench.reasons() == {}
+
+
+def test_limit_counts_source_items_and_materials(bench):
+    """A file of two structures is one item: with the limit of 1 it is read, and one of its two screened."""
+    both = [GOOD["lif.cif"].as_dict(), GOOD["li2o.cif"].as_dict()]
+    (bench.folder / "a.json").write_text(json.dumps(both), encoding="utf-8")
+    write_good(bench.folder, ("licoo2.cif",))
+    assert bench.screen(limit=1).n_with_result == 1
+    assert bench.reasons() == {"a.json#2": "limit", "licoo2.cif": "limit"}
+    said = ScreenParameters.model_fields["limit"].description
+    assert "at most this many source items (files, entries) and screen at most as many materials" in said
 
 
 def test_max_sites(bench):
