@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tasks.candidates.files import FilesSource
 
 if TYPE_CHECKING:
-    from tasks.candidates.source import RawMaterial, SourceItem
+    from tasks.candidates.source import RawMaterial, Rejected, SourceItem
 
 
 def double(value: int) -> int:
@@ -30,7 +30,7 @@ def die(_payload: object) -> None:
 class LethalSource(FilesSource):
     """Files, of which some kill whoever reads them."""
 
-    def read(self, item: SourceItem) -> list[RawMaterial]:
+    def read(self, item: SourceItem) -> list[RawMaterial | Rejected]:
         if "lethal" in item.item_id:
             die(item)
         return super().read(item)

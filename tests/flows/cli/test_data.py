@@ -38,6 +38,12 @@ class TestData:
         assert result.code == 2
         assert result.is_one_message
 
+    def test_hops_of_a_file_whose_first_structure_is_bad(self, lihop, tmp_path):
+        (tmp_path / "a.json").write_text(json.dumps([{}, GOOD["lif.cif"].as_dict()]), encoding="utf-8")
+        result = lihop("data", "hops", tmp_path / "a.json")
+        assert result.code == 2
+        assert "a.json#1 cannot be read" in result.err
+
     def test_hops_with_a_bad_cutoff(self, lihop):
         result = lihop("data", "hops", "LiFePO4", "--cutoff-ang", "-3")
         assert result.code == 2
