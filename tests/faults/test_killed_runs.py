@@ -156,6 +156,9 @@ def test_a_stopped_command_leaves_nothing_behind(bench, undisturbed, flags, name
             os.killpg(process.pid, signal.SIGINT)
         expected = -signal.SIGKILL if name == "SIGKILL" else 128 + signal.SIGINT
         assert process.wait(PATIENCE_S) == expected, said.read_text()
+        told = [line for line in said.read_text().splitlines() if line.startswith("lihop: interrupted; ")]
+        assert len(told) == (name == "SIGINT"), said.read_text()
+        assert "Traceback" not in said.read_text()
         # Prefect's own ephemeral server outlives a parent that was killed; that is not ours to end.
         served = {"uvicorn"} if name == "SIGKILL" else set()
         wait_for(lambda: all(served & set(line.split()) for line in in_session(process.pid)))
