@@ -21,6 +21,7 @@ REFERENCE_COLUMNS = {
     "material_id": "id",
     "name": "name",
     "family": "family",
+    "role": "role",
     "space_group_found": "space group",
     "gii_vu": "GII (v.u.)",
     "min_distance_ang": "shortest (Å)",
@@ -78,7 +79,8 @@ def reference(data_dir: DataDir = None, as_json: Json = False) -> None:
     print_table(rows, REFERENCE_COLUMNS)
     counts = summary(rows)
     print(
-        f"{counts['to_screen']} structures to screen, {counts['to_refuse']} to refuse. "
+        f"{counts['to_screen']} structures to screen, {counts['cathodes_to_screen']} of them cathodes; "
+        f"{counts['to_refuse']} to refuse. "
         f"{counts['all_checks_passed']} pass every check that applies to them; "
         f"{counts['own_source_only']} have no check but their own source; "
         f"{counts['no_second_determination']} have no second determination."

@@ -18,7 +18,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Dataset = Annotated[str, typer.Option(help="Data set: devi2025.")]
 DataDir = Annotated[
     str | None,
-    typer.Option(help="Folder that holds the data set's folder [LIHOP_DATA_DIR, data, ../shared/data]."),
+    typer.Option(help="Folder that holds the data set's folder [LIHOP_DATA_DIR, data]."),
 ]
 Figure = Annotated[
     str | None, typer.Option(help="Draw predicted against DFT barriers: NAME.svg or NAME.png.")
