@@ -27,6 +27,11 @@ def die(_payload: object) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def heed_interrupts() -> None:
+    """Undo what a background job inherits: there SIGINT is ignored, and no Ctrl-C would ever arrive."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 class LethalSource(FilesSource):
     """Files, of which some kill whoever reads them."""
 

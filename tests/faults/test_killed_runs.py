@@ -15,6 +15,7 @@ import pytest
 
 from storage import queries
 from tests.campaigns import GOOD, Bench, assert_same, tables, write_bad, write_good
+from tests.children import heed_interrupts
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -145,6 +146,7 @@ def test_a_stopped_command_leaves_nothing_behind(bench, undisturbed, flags, name
             cwd=ROOT,
             env=environment,
             start_new_session=True,
+            preexec_fn=heed_interrupts,  # noqa: PLW1509 - no thread of this process forks beside it
         )
     try:
         shards = bench.database.parent / "lihop.duckdb.work" / "shards"

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.campaigns import GOOD, write_good
+from tests.children import heed_interrupts
 
 ROOT = Path(__file__).resolve().parents[3]
 POLL_S = 0.05
@@ -55,6 +56,7 @@ def test_a_plain_run(lihop, bench):
     with subprocess.Popen(
         [sys.executable, "-c", SCREEN_AND_WAIT, reached, "screen", *flags],
         cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
+        preexec_fn=heed_interrupts,  # noqa: PLW1509 - no thread of this process forks beside it
     ) as process:  # fmt: skip
         wait_for(reached, process)
         os.killpg(process.pid, signal.SIGINT)
