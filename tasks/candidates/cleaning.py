@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import spglib
 from pymatgen.analysis.structure_matcher import StructureMatcher
-from pymatgen.core import Element, Lattice, Structure
+from pymatgen.core import DummySpecies, Element, Lattice, Structure
 
 from storage.records import Candidate, Reason
 from tasks.candidates.source import RejectedError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from tasks.candidates.source import RawMaterial
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 
 ANIONS = frozenset({"N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I"})
 """Elements that can coordinate a working ion as its anion, and that the descriptors know as such."""
@@ -135,8 +135,8 @@ def refuse(raw: RawMaterial, working_ion: str) -> None:
     Raises
     ------
     RejectedError
-        ``too_many_sites``, ``no_working_ion``, ``partial_occupancy``, ``single_site``, ``no_anions`` or
-        ``overlapping_atoms``.
+        ``too_many_sites``, ``unreadable_file`` (a symbol that is no element), ``no_working_ion``,
+        ``partial_occupancy``, ``single_site``, ``no_anions`` or ``overlapping_atoms``.
     """
     structure, name = raw.structure, raw.material_id
     formula = structure.composition.reduced_formula
@@ -145,6 +145,13 @@ def refuse(raw: RawMaterial, working_ion: str) -> None:
             Reason.TOO_MANY_SITES,
             f"{name} has {len(structure)} sites, allowed are {MAX_RAW_SITES} before the cell is reduced; "
             "give the primitive or the conventional cell",
+            formula,
+        )
+    dummies = [str(kind) for kind in structure.composition.elements if isinstance(kind, DummySpecies)]
+    if dummies:
+        raise RejectedError(
+            Reason.UNREADABLE_FILE,
+            f"{name} names {', '.join(sorted(dummies))}, which are no chemical elements; correct the symbols",
             formula,
         )
     elements = {element.symbol for element in structure.composition.elements}

@@ -6,7 +6,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from pymatgen.core import Lattice, Structure
+from pymatgen.core import DummySpecies, Lattice, Structure
 
 from storage.records import Reason
 from tasks.candidates.cleaning import (
@@ -46,6 +46,7 @@ BAD = {
     Reason.SINGLE_SITE: Structure(Lattice.cubic(3), ["Li"], [[0, 0, 0]]),
     Reason.NO_ANIONS: Structure(Lattice.cubic(4), ["Li", "Al"], [[0, 0, 0], [0.5, 0.5, 0.5]]),
     Reason.TOO_MANY_SITES: rock_salt(),
+    Reason.UNREADABLE_FILE: Structure(Lattice.cubic(4), ["Li", DummySpecies("Xx")], [[0, 0, 0], [0.5] * 3]),
 }
 
 
