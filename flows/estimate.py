@@ -24,7 +24,8 @@ SAMPLE = 5
 """Materials that are described to learn how long a hop takes on this machine."""
 
 STARTUP_S = 12.0
-"""Starting Prefect, the worker processes and the model, from `lihop bench` on two cores."""
+"""An allowance for starting and stopping Prefect, the worker processes and the model. It is about what a second
+`lihop screen`, which has nothing to compute, takes on two cores, and the only part that is not measured here."""
 
 
 @dataclass(frozen=True)
