@@ -24,8 +24,11 @@ SAMPLE = 5
 """Materials that are described to learn how long a hop takes on this machine."""
 
 STARTUP_S = 12.0
-"""An allowance for starting and stopping Prefect, the worker processes and the model. It is about what a second
-`lihop screen`, which has nothing to compute, takes on two cores, and the only part that is not measured here."""
+"""An allowance for starting and stopping Prefect, the worker processes and the model.
+
+It is about what a second `lihop screen`, with nothing left to compute, takes on two cores, and the only part of
+an estimate that is not measured when it is made.
+"""
 
 
 @dataclass(frozen=True)
