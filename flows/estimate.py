@@ -26,8 +26,8 @@ SAMPLE = 5
 STARTUP_S = 12.0
 """An allowance for starting and stopping Prefect, the worker processes and the model.
 
-It is about what a second `lihop screen`, with nothing left to compute, takes on two cores, and the only part of
-an estimate that is not measured when it is made.
+It is about what a second `lihop screen`, with nothing left to compute, takes on two cores, and the only part
+of an estimate that is not measured when it is made.
 """
 
 
