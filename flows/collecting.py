@@ -10,7 +10,9 @@ from flows.context import over_pool
 from flows.progress import reporter
 from flows.sources import cleaning_settings, make_source
 from storage.records import Candidate, Failure, Reason, Stage, StageResult
+from tasks.batches import failure_of
 from tasks.candidates.cleaning import MERGED_VOLUME_TOLERANCE, merge_duplicates
+from tasks.candidates.source import RejectedError
 from tasks.stage_keys import candidate_key, digest_of
 from tasks.workers import Batch, PrepareWork, prepare_batch, stem_of, write_rows
 
@@ -156,14 +158,4 @@ def _cut(context: Context, kept: list[Candidate]) -> tuple[list[Candidate], list
 
 
 def _left_out(row: Candidate, reason: Reason, message: str, stage_key: str) -> Failure:
-    return Failure(
-        material_id=row.material_id,
-        source=row.source,
-        working_ion=row.working_ion,
-        structure_hash=row.structure_hash,
-        formula=row.formula,
-        stage=Stage.CANDIDATES,
-        reason=reason,
-        message=message,
-        stage_key=stage_key,
-    )
+    return failure_of(RejectedError(reason, message), row, Stage.CANDIDATES, stage_key)

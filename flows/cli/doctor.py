@@ -41,7 +41,8 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] 
     """Say what works here, what is missing, and how to get it; exit with 1 when something needed is."""
     needed = [look() for look in NEEDED]
     wanted = [look() for look in OPTIONAL]
-    rows = [asdict(check) for check in needed + wanted]
+    # What is as it should be needs no remedy.
+    rows = [asdict(check) | ({"remedy": None} if check.ok else {}) for check in needed + wanted]
     if as_json:
         print_json(rows)
     else:

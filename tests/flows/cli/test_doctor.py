@@ -14,6 +14,7 @@ class TestDoctor:
         assert {"python", "packages", "model", "disk", "database", "devi2025"} <= set(checks)
         assert checks["model"]["ok"]
         assert checks["database"]["ok"]
+        assert all((row["remedy"] is None) == row["ok"] for row in checks.values())
         assert result.code == int(
             not all(checks[name]["ok"] for name in ("python", "packages", "model", "disk"))
         )
