@@ -74,9 +74,27 @@ class PeriodicGraph:
             As many vectors as `dimension`. Of several such components the one with the shortest basis counts,
             and of equally short ones that which lies nearest to the first axes.
         """
-        lattices = [[row for row in rows if row is not None] for rows in self._rows.values()]
-        best = [short_basis(rows) for rows in lattices if len(rows) == self.dimension]
-        return min(best, key=_plainness) if best else ()
+        widest = self.widest()
+        return () if widest is None else self.basis(widest)
+
+    def widest(self) -> int | None:
+        """Return the component whose vectors `directions` returns; None where none repeats."""
+        best = [root for root in self._rows if self.rank(root) == self.dimension]
+        return min(best, key=lambda root: plainness(self.basis(root))) if best else None
+
+    def component(self, site: int) -> int:
+        """Return the site that stands for a site's component; another one may once components merge."""
+        return self._find(site)[0]
+
+    def rank(self, site: int) -> int:
+        """Return the number of dimensions in which a site's component repeats."""
+        rows = self._rows.get(self._find(site)[0])
+        return 0 if rows is None else MAX_RANK - rows.count(None)
+
+    def basis(self, site: int) -> tuple[Vector, ...]:
+        """Return a short basis of the lattice of a site's component."""
+        rows = self._rows.get(self._find(site)[0], [])
+        return short_basis(row for row in rows if row is not None)
 
     def _find(self, site: int) -> tuple[int, Vector]:
         """Return the root of a site and the site's offset from it, shortening the way there."""
@@ -167,8 +185,19 @@ def short_basis(rows: Iterable[Vector]) -> tuple[Vector, ...]:
     return tuple(sorted(signed, key=lambda row: (_dot(row, row), tuple(-x for x in row))))
 
 
-def _plainness(basis: tuple[Vector, ...]) -> tuple[int, tuple[int, ...]]:
-    """Return what bases are compared by: total squared length, then leaning towards the first axes."""
+def plainness(basis: tuple[Vector, ...]) -> tuple[int, tuple[int, ...]]:
+    """Return what bases of one rank are compared by, the least first.
+
+    Parameters
+    ----------
+    basis : tuple of tuple of int
+        A short basis.
+
+    Returns
+    -------
+    tuple
+        The total squared length, then what says how near the vectors lie to the first axes.
+    """
     return sum(_dot(row, row) for row in basis), tuple(-x for row in basis for x in row)
 
 
