@@ -48,6 +48,9 @@ from sites that overlap, comes nearer than 1.2 Å to another working ion.
 """
 
 BlockedBy = Literal["host_atom", "network_site"]
+Mechanism = Literal["isolated", "divacancy"]
+Vacancy = tuple[int, int, int, int]
+"""A further vacant site (k, kx, ky, kz): site k in image (kx, ky, kz), where site i lies in the home cell."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +78,15 @@ class NetworkHop:
     blocked_by : {"host_atom", "network_site"} or None
         What the straight path runs through; both kinds are listed, neither carries percolation: round a host
         atom the straight path does not tell, and a hop through a site is two hops that are listed themselves.
+    mechanism : {"isolated", "divacancy"}
+        Whether only the two ends are vacant or a common neighbour of theirs too, so that the ion may go through
+        the tetrahedron between the three. A divacancy hop is listed after the isolated hop of the same ends;
+        it carries no percolation of its own.
+    also_vacant : tuple of int or None
+        The further vacant site (k, kx, ky, kz) of a divacancy hop, with site i in the home cell.
+    orbit_also_vacant : tuple of tuple of int
+        That of each member of the orbit, in its order; an edge appears once for each of its vacancies. Empty
+        for an isolated hop.
     """
 
     i: int
@@ -85,6 +97,9 @@ class NetworkHop:
     orbit: tuple[Edge, ...]
     direction_symmetric: bool
     blocked_by: BlockedBy | None
+    mechanism: Mechanism = "isolated"
+    also_vacant: Vacancy | None = None
+    orbit_also_vacant: tuple[Vacancy, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -196,7 +211,9 @@ def percolating_orbits(network: HopNetwork) -> tuple[tuple[Edge, ...], ...]:
     tuple of tuple of tuple of int
         One entry a hop, in the network's order; empty for a hop that is blocked.
     """
-    return tuple(hop.orbit if hop.blocked_by is None else () for hop in network.hops)
+    return tuple(
+        hop.orbit if hop.blocked_by is None and hop.mechanism == "isolated" else () for hop in network.hops
+    )
 
 
 class _Blocks:
