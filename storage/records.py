@@ -43,6 +43,11 @@ class Reason(enum.StrEnum):
     UNEXPECTED = "unexpected"
 
 
+# A further vacant site and its image with i in the home cell, as 7_0_-1_0; nothing for an isolated vacancy.
+VACANCY_PATTERN = r"^([0-9]+(_-?[0-9]+){3})?$"
+HOP_KEY = ("structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "vacancy")
+
+
 class Row(BaseModel):
     """A frozen row. Unknown fields are an error."""
 
@@ -50,6 +55,20 @@ class Row(BaseModel):
 
     table: ClassVar[str]
     key: ClassVar[tuple[str, ...]]
+
+
+class OfHop(Row):
+    """What every row about a hop begins with; together with a stage key it tells the hops apart."""
+
+    structure_hash: str
+    working_ion: str
+    i: int
+    j: int
+    ox: int
+    oy: int
+    oz: int
+    vacancy: str = Field(default="", pattern=VACANCY_PATTERN)
+    edge_id: str
 
 
 class Candidate(Row):
@@ -90,62 +109,81 @@ class Hop(Row):
     """A symmetry-distinct vacancy hop i -> j + image; it and its reverse are one hop."""
 
     table: ClassVar[str] = "hops"
-    key: ClassVar[tuple[str, ...]] = (
-        "structure_hash",
-        "working_ion",
-        "i",
-        "j",
-        "ox",
-        "oy",
-        "oz",
-        "stage_key",
-    )
+    key: ClassVar[tuple[str, ...]] = (*HOP_KEY, "stage_key")
 
     structure_hash: str
     working_ion: str
     material_id: str
-    edge_id: str = Field(description="{material_id}_{i}_{j}_{ox}_{oy}_{oz}, for people")
+    edge_id: str = Field(
+        description="{material_id}_{i}_{j}_{ox}_{oy}_{oz}, for people; a divacancy hop's ends in _v{vacancy}"
+    )
     i: int = Field(ge=0, description="initial site, index over all stored sites")
     j: int = Field(ge=0, description="final site, index over all stored sites")
     ox: int = Field(description="image of the final site along a")
     oy: int
     oz: int
+    vacancy: str = Field(
+        default="",
+        pattern=VACANCY_PATTERN,
+        description="further vacant site of a divacancy hop and its image, k_kx_ky_kz; empty when isolated",
+    )
+    frac_i: list[float] | None = Field(default=None, description="initial site, fractional, stored cell")
+    frac_j: list[float] | None = Field(default=None, description="final site with its image, fractional")
     distance_ang: float = Field(gt=0)
     multiplicity: int = Field(ge=1, description="symmetry-equivalent undirected hops in the stored cell")
     orbit: list[list[int]] = Field(description="every [i, j, ox, oy, oz] of the orbit, this one included")
+    orbit_also_vacant: list[list[int]] | None = Field(
+        default=None, description="of a divacancy hop: [k, kx, ky, kz] for each entry of the orbit"
+    )
     direction_symmetric: bool = Field(description="a symmetry operation maps the hop onto its reverse")
-    mechanism: str = Field(default="isolated")
+    mechanism: str = Field(default="isolated", description="isolated or divacancy")
     blocked_by: str | None = Field(
         default=None, description="host_atom or network_site when the straight path runs through one"
     )
-    path_kind: str = Field(default="straight")
+    path_kind: str = Field(default="straight", description="straight, bvse or bvse_fixed_ends")
     d_min_ang: float | None = Field(default=None, description="least ion-anion distance along the path")
+    collapsed: bool | None = Field(default=None, description="an end left its site when it was relaxed")
+    end_shift_ang: float | None = Field(
+        default=None, ge=0, description="largest move of an end from its site"
+    )
+    path_converged: bool | None = Field(default=None, description="the path met its force criterion")
+    residual_force_ev_ang: float | None = Field(
+        default=None, ge=0, description="largest force left on the path"
+    )
+    path_steps: int | None = Field(default=None, ge=0, description="steps of the relaxation")
+    path_length_ang: float | None = Field(default=None, ge=0)
+    bvse_barrier_ev: float | None = Field(
+        default=None, description="E(saddle) - min(E_i, E_j) of the bond-valence site energy"
+    )
+    bvse_barrier_forward_ev: float | None = Field(default=None, description="E(saddle) - E_i")
+    bvse_barrier_reverse_ev: float | None = Field(default=None, description="E(saddle) - E_j")
+    bvse_site_energy_difference_ev: float | None = Field(default=None, description="E_j - E_i")
+    saddle_fraction: float | None = Field(
+        default=None, ge=0, le=1, description="where the saddle lies, as a fraction of the path's length"
+    )
+    path_ang: list[list[float]] | None = Field(
+        default=None, description="Cartesian points of the path, i in the home cell"
+    )
+    path_energies_ev: list[float] | None = Field(
+        default=None, description="energies at these points, relative to the lower end"
+    )
+    extrema_fraction: list[float] | None = Field(
+        default=None, description="minima and maxima between the ends, as fractions of the path's length"
+    )
+    extrema_ev: list[float] | None = Field(default=None, description="their energies above the lower end")
+    n_intermediate_minima: int | None = Field(default=None, ge=0)
+    missing_parameters: list[str] | None = Field(
+        default=None, description="what the bond-valence site energy has no parameters for"
+    )
     stage_key: str = Field(description="digest of everything that this row was computed from")
 
 
-class Prediction(Row):
+class Prediction(OfHop):
     """A predicted migration barrier of one hop by one model."""
 
     table: ClassVar[str] = "predictions"
-    key: ClassVar[tuple[str, ...]] = (
-        "structure_hash",
-        "working_ion",
-        "i",
-        "j",
-        "ox",
-        "oy",
-        "oz",
-        "stage_key",
-    )
+    key: ClassVar[tuple[str, ...]] = (*HOP_KEY, "stage_key")
 
-    structure_hash: str
-    working_ion: str
-    i: int
-    j: int
-    ox: int
-    oy: int
-    oz: int
-    edge_id: str
     method: str = Field(description="cnn, ...")
     model_digest: str
     barrier_ev: float = Field(gt=0, description="E(saddle) - min(E_i, E_j)")
@@ -195,9 +233,17 @@ class Percolation(Row):
         default=None,
         description="the percolating direction or plane at percolation_dim in the conventional cell",
     )
-    site_energies: str = Field(default="unknown", description="unknown (counted as 0) or known")
+    site_energies: str = Field(
+        default="unknown", description="unknown (counted as 0), partial (missing ones counted as 0) or known"
+    )
+    site_energy_difference_ev: float | None = Field(
+        default=None, ge=0, description="highest minus lowest site of the percolating component (BVSE)"
+    )
     in_domain: bool | None = Field(
         default=None, description="the rate-limiting hop at percolation_dim lies in the training domain"
+    )
+    path_converged: bool | None = Field(
+        default=None, description="the path of the rate-limiting hop at percolation_dim met its criterion"
     )
     bottlenecks_json: str | None = Field(
         default=None, description="share of draws in which each edge_id is rate-limiting, by dimension"
@@ -207,22 +253,12 @@ class Percolation(Row):
     stage_key: str
 
 
-class Refinement(Row):
+class Refinement(OfHop):
     """A barrier of one hop from a relaxed path (NEB), with its convergence."""
 
     table: ClassVar[str] = "refinements"
-    key: ClassVar[tuple[str, ...]] = (
-        "structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "method", "stage_key"
-    )  # fmt: skip
+    key: ClassVar[tuple[str, ...]] = (*HOP_KEY, "method", "stage_key")
 
-    structure_hash: str
-    working_ion: str
-    i: int
-    j: int
-    ox: int
-    oy: int
-    oz: int
-    edge_id: str
     method: str = Field(description="chgnet-neb, vasp-neb, ...")
     model_digest: str | None = Field(default=None, description="digest of the potential; DFT has none")
     barrier_ev: float = Field(ge=0, description="E(saddle) - min(E_i, E_j)")
@@ -342,29 +378,12 @@ class Model(Row):
     metrics_json: str
 
 
-class DescriptorKey(Row):
+class DescriptorKey(OfHop):
     """The hop that one row of a descriptor shard describes. It has no table: descriptors stay in shards."""
 
     table: ClassVar[str] = "descriptors"
-    key: ClassVar[tuple[str, ...]] = (
-        "structure_hash",
-        "working_ion",
-        "i",
-        "j",
-        "ox",
-        "oy",
-        "oz",
-        "stage_key",
-    )
+    key: ClassVar[tuple[str, ...]] = (*HOP_KEY, "stage_key")
 
-    structure_hash: str
-    working_ion: str
-    i: int
-    j: int
-    ox: int
-    oy: int
-    oz: int
-    edge_id: str
     stage_key: str
 
 

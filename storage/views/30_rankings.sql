@@ -23,11 +23,13 @@ FROM (
         p.barrier_3d_ev,
         p.direction_conventional,
         p.in_domain,
+        p.path_converged,
         c.e_above_hull_ev > 0.1 AS far_above_hull,
         nullif(
             concat_ws(
                 '; ',
                 CASE WHEN p.in_domain IS FALSE THEN 'outside training domain' END,
+                CASE WHEN p.path_converged IS FALSE THEN 'rate-limiting path not converged' END,
                 CASE WHEN c.e_above_hull_ev > 0.1 THEN 'more than 0.1 eV above hull' END
             ),
             ''
@@ -62,6 +64,7 @@ FROM (
         p.method,
         p.model_digest,
         p.site_energies,
+        p.site_energy_difference_ev,
         l.run_id,
         c.structure_hash,
         c.material_key,
@@ -111,6 +114,7 @@ COMMENT ON COLUMN rankings.barrier_2d_ev IS 'least level at which the hops conne
 COMMENT ON COLUMN rankings.barrier_3d_ev IS 'least level at which the hops connect in 3 dimensions, eV';
 COMMENT ON COLUMN rankings.direction_conventional IS 'percolating direction or plane in the conventional cell';
 COMMENT ON COLUMN rankings.in_domain IS 'true when the rate-limiting hop at percolation_dim lies in the training domain';
+COMMENT ON COLUMN rankings.path_converged IS 'true when the path of the rate-limiting hop at percolation_dim met its force criterion';
 COMMENT ON COLUMN rankings.far_above_hull IS 'true when more than 0.1 eV an atom above the hull; null means unknown';
 COMMENT ON COLUMN rankings.flags IS 'what to be careful about, in words; null when nothing is known';
 COMMENT ON COLUMN rankings.e_above_hull_ev IS 'energy above the convex hull, eV an atom; null means unknown';
@@ -126,7 +130,8 @@ COMMENT ON COLUMN rankings.reason IS 'why there is no barrier, in one word; null
 COMMENT ON COLUMN rankings.reason_message IS 'the same in a sentence, where a failure says so';
 COMMENT ON COLUMN rankings.method IS 'where the barriers of the hops come from: cnn, ...';
 COMMENT ON COLUMN rankings.model_digest IS 'digest of the checkpoint behind the barriers';
-COMMENT ON COLUMN rankings.site_energies IS 'unknown (counted as 0) or known';
+COMMENT ON COLUMN rankings.site_energies IS 'unknown (counted as 0), partial (missing ones counted as 0) or known';
+COMMENT ON COLUMN rankings.site_energy_difference_ev IS 'highest minus lowest site of the percolating component by bond-valence site energy, eV';
 COMMENT ON COLUMN rankings.run_id IS 'run whose result is shown';
 COMMENT ON COLUMN rankings.structure_hash IS 'digest of the cleaned structure';
 COMMENT ON COLUMN rankings.material_key IS 'structure_hash that stands for all structures merged into this material';
