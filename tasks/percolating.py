@@ -12,13 +12,15 @@ from storage.records import Percolation, Stage, StageResult
 from tasks.batches import failure_of
 from tasks.candidates.cleaning import load_structure
 from tasks.hops.directions import conventional_direction
-from tasks.hops.percolation import percolate, percolate_draws
+from tasks.hops.draws import percolate_draws
+from tasks.hops.percolation import percolate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from storage.records import Candidate, Failure, Hop, Prediction
-    from tasks.hops.percolation import PercolationIntervals, PercolationResult
+    from tasks.hops.draws import PercolationIntervals
+    from tasks.hops.percolation import PercolationResult
     from tasks.hops.periodic import Edge
     from tasks.stage_keys import PercolationSettings
 

@@ -1,24 +1,26 @@
-"""Minimax percolation on the hop graph: over what barrier, in how many dimensions, and how surely."""
+"""Minimax percolation on the hop graph: over what barrier, and in how many dimensions."""
 
 from __future__ import annotations
 
 import math
-from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from tasks.hops.errors import HopsError
-from tasks.hops.periodic import MAX_RANK, PeriodicGraph, prune
+from tasks.hops.landscape import easiest, grouped, hop_floors_ev, known_energies_ev, openings
+from tasks.hops.periodic import MAX_RANK, PeriodicGraph
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
     from tasks.hops.periodic import Edge, Vector
+
+SiteEnergies = Literal["unknown", "known", "partly known"]
 
 STAGE_VERSION = 1
 """Raised whenever the same barriers give other results: it is part of the keys that results stand under."""
@@ -29,12 +31,6 @@ DEFAULT_DIM_WINDOW_EV = 0.30
 WINDOW_ROUNDING_EV = 1e-9
 """Rounding that a barrier exactly at the window's edge is forgiven: 0.9 - 0.6 is more than 0.3 in floats."""
 
-DEFAULT_DRAWS = 200
-"""Joint draws behind an interval."""
-
-INTERVAL_PERCENT = (5.0, 95.0)
-"""Percentiles of the draws that bound an interval."""
-
 
 @dataclass(frozen=True)
 class PercolationLevel:
@@ -43,18 +39,21 @@ class PercolationLevel:
     Parameters
     ----------
     barrier_ev : float
-        That level: the highest barrier on the way, in eV.
+        That level: the highest saddle on the way above the lowest site of the component, in eV.
     limiting : int
         Index of the rate-limiting hop.
     directions : tuple of tuple of int
         Short basis of the lattice vectors, in the stored cell, along which the component that runs in most
         dimensions repeats at this level. They may be more than the dimensions asked for, when one hop opens
         several.
+    sites : tuple of int
+        Sites of that component, ascending.
     """
 
     barrier_ev: float
     limiting: int
     directions: tuple[Vector, ...]
+    sites: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,10 +66,17 @@ class PercolationResult:
         Keys 1, 2, 3 as far as they are reached.
     percolation_dim : int
         Largest dimension whose barrier is within the window of the 1-D one; 0 where nothing percolates.
+    site_energies : {"unknown", "known", "partly known"}
+        Of how many sites of the graph the energy was given: none, all, some. Those of the others count as 0.
+    site_energy_difference_ev : float or None
+        Highest minus lowest site of the component that percolates at `percolation_dim`, in eV; None where
+        nothing percolates or the energy of one of its sites is unknown.
     """
 
     levels: Mapping[int, PercolationLevel]
     percolation_dim: int
+    site_energies: SiteEnergies = "unknown"
+    site_energy_difference_ev: float | None = None
 
     @property
     def barrier_at_dim_ev(self) -> float | None:
@@ -79,41 +85,18 @@ class PercolationResult:
         return None if level is None else level.barrier_ev
 
 
-@dataclass(frozen=True)
-class PercolationIntervals:
-    """Intervals of the percolation barriers by joint draws.
-
-    Parameters
-    ----------
-    levels_ev : mapping of int to tuple of float
-        5th and 95th percentile of each dimension's barrier in eV, widened to hold the point estimate.
-    at_dim_ev : tuple of float or None
-        The interval at the point estimate's `percolation_dim`.
-    bottlenecks : mapping of int to mapping of int to float
-        For each dimension, the share of draws in which each hop is the rate-limiting one.
-    dims : mapping of int to float
-        Share of draws with each `percolation_dim`.
-    draws : int
-        Number of draws.
-    """
-
-    levels_ev: Mapping[int, tuple[float, float]]
-    at_dim_ev: tuple[float, float] | None
-    bottlenecks: Mapping[int, Mapping[int, float]]
-    dims: Mapping[int, float]
-    draws: int = field(default=DEFAULT_DRAWS)
-
-
 def percolate(
     orbits: Sequence[Sequence[Edge]],
     barriers_ev: Sequence[float | None] | NDArray[np.float64],
     *,
+    site_energies_ev: Mapping[int, float | None] | None = None,
     dim_window_ev: float = DEFAULT_DIM_WINDOW_EV,
 ) -> PercolationResult:
     """Find the minimax barriers for percolation in one, two and three dimensions.
 
-    Site energies count as 0, so a level is the highest barrier on the way. A component of the graph counts
-    whole: dimensions of different components do not add up.
+    The saddle of a hop lies its barrier above the lower one of its two sites. A component of the graph counts
+    whole: dimensions of different components do not add up, and its lowest site is that of all sites that
+    can be reached at that saddle. Without site energies a level is the highest barrier on the way.
 
     Parameters
     ----------
@@ -121,6 +104,8 @@ def percolate(
         For each hop all its equivalents (i, j, ox, oy, oz); empty for a hop that carries none.
     barriers_ev : sequence of float or None
         One a hop, in eV. A hop whose barrier is None or NaN carries none.
+    site_energies_ev : mapping of int to float or None, or None
+        Energies of the sites, in eV, on any common scale; one that is missing or None counts as 0.
     dim_window_ev : float
         See `PercolationResult`.
 
@@ -132,13 +117,36 @@ def percolate(
     Raises
     ------
     HopsError
-        If the numbers of orbits and barriers differ.
+        If the numbers of orbits and barriers differ, or equivalent hops join sites of different energies.
     """
-    barriers = _checked(orbits, barriers_ev)
-    order = [
-        k for k in np.argsort(barriers, kind="stable").tolist() if not math.isnan(barriers[k]) and orbits[k]
-    ]
-    graph = PeriodicGraph(_sites(orbits))
+    barriers = barrier_array(orbits, barriers_ev)
+    known_ev = known_energies_ev(site_energies_ev)
+    sites = sites_of(orbits)
+    status = _status(sites, known_ev)
+    if status == "unknown":
+        levels = _levels_on_flat_ground(orbits, barriers)
+    else:
+        levels = _levels_on_landscape(orbits, barriers, {site: known_ev.get(site, 0.0) for site in sites})
+    dim = widest_dimension({d: level.barrier_ev for d, level in levels.items()}, dim_window_ev)
+    reached = levels[dim].sites if dim in levels else ()
+    energies_ev = [known_ev.get(site) for site in reached]
+    found_ev = [energy for energy in energies_ev if energy is not None]
+    return PercolationResult(
+        levels=levels,
+        percolation_dim=dim,
+        site_energies=status,
+        site_energy_difference_ev=max(found_ev) - min(found_ev)
+        if found_ev and len(found_ev) == len(reached)
+        else None,
+    )
+
+
+def _levels_on_flat_ground(
+    orbits: Sequence[Sequence[Edge]], barriers: NDArray[np.float64]
+) -> dict[int, PercolationLevel]:
+    """Open hops in the order of their barriers until all dimensions are reached."""
+    order = sorted(usable_hops(orbits, barriers), key=lambda k: (barriers[k], k))
+    graph = PeriodicGraph(sites_of(orbits))
     levels: dict[int, PercolationLevel] = {}
     # Hops of equal barrier open together, so that the directions do not depend on their order.
     for barrier_ev, group in groupby(order, key=lambda k: float(barriers[k])):
@@ -149,141 +157,35 @@ def percolate(
                 graph.add(edge)
             limiting |= dict.fromkeys(range(before + 1, graph.dimension + 1), k)
         for dim, k in limiting.items():
-            levels[dim] = PercolationLevel(barrier_ev, k, graph.directions())
+            root = graph.widest()
+            reached = tuple(site for site in sites_of(orbits) if graph.component(site) == root)
+            levels[dim] = PercolationLevel(barrier_ev, k, graph.directions(), reached)
         if graph.dimension == MAX_RANK:
             break
-    found = {dim: level.barrier_ev for dim, level in levels.items()}
-    return PercolationResult(levels=levels, percolation_dim=_dimension(found, dim_window_ev))
+    return levels
 
 
-def percolate_draws(
-    orbits: Sequence[Sequence[Edge]],
-    barriers_ev: Sequence[float | None] | NDArray[np.float64],
-    member_barriers_ev: ArrayLike,
-    *,
-    sigma_hop: ArrayLike,
-    sigma_material: float,
-    seed: int,
-    n_draws: int = DEFAULT_DRAWS,
-    dim_window_ev: float = DEFAULT_DIM_WINDOW_EV,
-) -> PercolationIntervals:
-    """Draw barriers jointly and find the minimax anew in each draw.
-
-    A draw takes one ensemble member for all hops, adds to each log-barrier a residual of its own and to all
-    of them one residual that they share, since what a model misjudges in a material it misjudges in all its
-    hops.
-
-    Parameters
-    ----------
-    orbits : sequence of sequence of tuple of int
-        As in `percolate`.
-    barriers_ev : sequence of float or None
-        Point estimates, one a hop, in eV.
-    member_barriers_ev : array_like of shape (hops, members)
-        What each ensemble member predicts, in eV; rows of hops that carry none are not looked at.
-    sigma_hop : float or array_like of shape (hops,)
-        Standard deviation of each hop's own residual of log-barrier.
-    sigma_material : float
-        Standard deviation of the shared residual of log-barrier.
-    seed : int
-        Seed of the draws.
-    n_draws : int
-        Number of draws, at least 1.
-    dim_window_ev : float
-        As in `percolate`.
-
-    Returns
-    -------
-    PercolationIntervals
-        Intervals, bottlenecks and the spread of the dimension.
-
-    Raises
-    ------
-    HopsError
-        If shapes do not fit, a barrier that counts is not positive, or there are no draws.
-    """
-    barriers = _checked(orbits, barriers_ev)
-    usable = [k for k in range(len(orbits)) if orbits[k] and not math.isnan(barriers[k])]
-    drawn = np.full((n_draws, len(orbits)), np.nan) if n_draws > 0 else np.empty((0, 0))
-    members = np.asarray(member_barriers_ev, dtype=np.float64)
-    spread = np.broadcast_to(np.asarray(sigma_hop, dtype=np.float64), (len(orbits),))
-    _check_draws(members, usable, len(orbits), n_draws)
-    rng = np.random.default_rng(seed)
-    chosen = rng.integers(members.shape[1], size=n_draws)
-    own = rng.standard_normal((n_draws, len(orbits))) * spread
-    shared = rng.standard_normal((n_draws, 1)) * sigma_material
-    drawn[:, usable] = np.exp(np.log(members[usable][:, chosen].T) + own[:, usable] + shared)
-    point = percolate(orbits, barriers, dim_window_ev=dim_window_ev)
-    return _summarise(point, _minimax_of_draws(orbits, drawn, usable), drawn, dim_window_ev)
+def _levels_on_landscape(
+    orbits: Sequence[Sequence[Edge]], barriers: NDArray[np.float64], energies_ev: Mapping[int, float]
+) -> dict[int, PercolationLevel]:
+    """Open hops in the order of their saddles; the component with the least level counts."""
+    site_energies = {site: np.array([energy]) for site, energy in energies_ev.items()}
+    saddles = barriers + hop_floors_ev(orbits, site_energies)[0]
+    order = sorted(usable_hops(orbits, barriers), key=lambda k: (saddles[k], k))
+    found = openings(sites_of(orbits), grouped(order, saddles), {k: orbits[k] for k in order})
+    levels: dict[int, PercolationLevel] = {}
+    for dim in sorted({opening.dim for opening in found}):
+        of_dim = [opening for opening in found if opening.dim == dim]
+        values = [
+            float(saddles[opening.hop]) - min(energies_ev[site] for site in opening.members)
+            for opening in of_dim
+        ]
+        best, level_ev = easiest(of_dim, values)
+        levels[dim] = PercolationLevel(level_ev, best.hop, best.basis, best.members)
+    return levels
 
 
-def _minimax_of_draws(
-    orbits: Sequence[Sequence[Edge]], drawn: NDArray[np.float64], usable: list[int]
-) -> list[tuple[int, ...]]:
-    """Return, for each draw, the rate-limiting hop of each dimension that is reached, in order."""
-    sites = _sites(orbits)
-    # Hops of one orbit always come together, so edges that repeat each other within it can go.
-    short = {k: prune(sites, orbits[k]) for k in usable}
-    whole = PeriodicGraph(sites)
-    for k in usable:
-        for edge in short[k]:
-            whole.add(edge)
-    known: dict[tuple[int, ...], tuple[int, ...]] = {}
-    limiting = []
-    for order in np.argsort(drawn[:, usable], axis=1).tolist():
-        ranking = tuple(usable[k] for k in order)
-        # The minimax depends on the order of the barriers alone, and draws repeat orders.
-        if ranking not in known:
-            known[ranking] = _limiting(sites, short, ranking, whole.dimension)
-        limiting.append(known[ranking])
-    return limiting
-
-
-def _limiting(
-    sites: Sequence[int], edges: Mapping[int, tuple[Edge, ...]], ranking: tuple[int, ...], most: int
-) -> tuple[int, ...]:
-    """Add hops in the order given until all dimensions are reached; return those that opened each."""
-    graph = PeriodicGraph(sites)
-    opened: list[int] = []
-    for k in ranking:
-        if len(opened) == most:
-            break
-        for edge in edges[k]:
-            graph.add(edge)
-        opened.extend([k] * (graph.dimension - len(opened)))
-    return tuple(opened)
-
-
-def _summarise(
-    point: PercolationResult,
-    limiting: list[tuple[int, ...]],
-    drawn: NDArray[np.float64],
-    dim_window_ev: float,
-) -> PercolationIntervals:
-    """Turn the draws' rate-limiting hops into intervals and frequencies."""
-    n_draws = len(drawn)
-    levels_ev: dict[int, tuple[float, float]] = {}
-    bottlenecks: dict[int, dict[int, float]] = {}
-    for dim, level in sorted(point.levels.items()):
-        hops = [opened[dim - 1] for opened in limiting]
-        values = drawn[np.arange(n_draws), hops]
-        low, high = np.percentile(values, INTERVAL_PERCENT)
-        levels_ev[dim] = (min(float(low), level.barrier_ev), max(float(high), level.barrier_ev))
-        bottlenecks[dim] = {hop: count / n_draws for hop, count in Counter(hops).most_common()}
-    dims = Counter(
-        _dimension({d + 1: float(drawn[n, hop]) for d, hop in enumerate(opened)}, dim_window_ev)
-        for n, opened in enumerate(limiting)
-    )
-    return PercolationIntervals(
-        levels_ev=levels_ev,
-        at_dim_ev=levels_ev.get(point.percolation_dim),
-        bottlenecks=bottlenecks,
-        dims={dim: count / n_draws for dim, count in sorted(dims.items())},
-        draws=n_draws,
-    )
-
-
-def _dimension(barriers_ev: Mapping[int, float], dim_window_ev: float) -> int:
+def widest_dimension(barriers_ev: Mapping[int, float], dim_window_ev: float) -> int:
     """Return the largest dimension whose barrier is within the window of the 1-D one."""
     if 1 not in barriers_ev:
         return 0
@@ -291,29 +193,28 @@ def _dimension(barriers_ev: Mapping[int, float], dim_window_ev: float) -> int:
     return max(dim for dim, barrier in barriers_ev.items() if barrier <= highest)
 
 
-def _sites(orbits: Sequence[Sequence[Edge]]) -> list[int]:
+def _status(sites: Sequence[int], known_ev: Mapping[int, float]) -> SiteEnergies:
+    """Say of how many sites the energy is known."""
+    n_known = sum(site in known_ev for site in sites)
+    if n_known == 0:
+        return "unknown"
+    return "known" if n_known == len(sites) else "partly known"
+
+
+def usable_hops(orbits: Sequence[Sequence[Edge]], barriers: NDArray[np.float64]) -> list[int]:
+    """Return the hops that carry percolation, ascending."""
+    return [k for k in range(len(orbits)) if orbits[k] and not math.isnan(barriers[k])]
+
+
+def sites_of(orbits: Sequence[Sequence[Edge]]) -> list[int]:
     """Return every site that an edge touches."""
     return sorted({site for edges in orbits for edge in edges for site in edge[:2]})
 
 
-def _checked(
+def barrier_array(
     orbits: Sequence[Sequence[Edge]], barriers_ev: Sequence[float | None] | NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Return the barriers as an array, unknown ones as NaN."""
     if len(orbits) != len(barriers_ev):
         raise HopsError(f"{len(orbits)} orbits but {len(barriers_ev)} barriers: give one barrier a hop.")
     return np.array([math.nan if b is None else float(b) for b in barriers_ev], dtype=np.float64)
-
-
-def _check_draws(members: NDArray[np.float64], usable: list[int], n_hops: int, n_draws: int) -> None:
-    """Refuse draws that have no meaning."""
-    if n_draws < 1:
-        raise HopsError(f"{n_draws} draws were asked for: an interval needs at least 1; 200 is usual.")
-    if members.ndim != 2 or len(members) != n_hops or members.shape[1] < 1:  # noqa: PLR2004
-        raise HopsError(
-            f"Member barriers have shape {members.shape}: give (hops, members) = ({n_hops}, >= 1)."
-        )
-    counted = members[usable]
-    if not (np.isfinite(counted) & (counted > 0.0)).all():
-        worst = float(np.nanmin(counted))
-        raise HopsError(f"Member barriers must be positive numbers, the least is {worst} eV: drop that hop.")

@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.hops.directions import conventional_direction
+from tasks.hops.draws import percolate_draws
 from tasks.hops.errors import HopsError
 from tasks.hops.network import hop_network, percolating_orbits
-from tasks.hops.percolation import percolate, percolate_draws
+from tasks.hops.percolation import percolate
 
 X, Y, Z = (0, 0, 1, 0, 0), (0, 0, 0, 1, 0), (0, 0, 0, 0, 1)
 HONEYCOMB = ((0, 1, 0, 0, 0), (0, 1, -1, 0, 0), (0, 1, 0, -1, 0))
