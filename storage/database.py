@@ -4,41 +4,38 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import tempfile
 import time
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import duckdb
 import filelock
 
 from storage import atomic
+from storage.connections import ALIAS, POLL_S, attach, connect, explaining, quoted
 from storage.errors import (
     CorruptDatabaseError,
     DatabaseLockedError,
     DatabaseMissingError,
-    NewerSchemaError,
     SchemaMismatchError,
     StorageError,
 )
 from storage.fingerprints import check_copy, note_copies
-from storage.schema import applied_steps, check_version, migrate, migrations
+from storage.schema import applied_steps, check_version, migrate, migrations, pending_steps
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import duckdb
+
 # Clients from DuckDB 1.2 on can open a file of this version; a plain 2.x file they cannot.
 STORAGE_VERSION = "v1.2.0"
-ALIAS = "lihop"
 DEFAULT_NAME = "lihop.duckdb"
 DEFAULT_WAIT_S = 60.0
-_POLL_S = 0.05
-_LOCK_MESSAGE = "Could not set lock"
-_MAGIC = b"DUCK"
-_MAGIC_AT = 8
 
 
 @dataclass(frozen=True)
@@ -127,7 +124,7 @@ def locked(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[Non
     make_folder(paths, paths.work)
     lock = filelock.FileLock(paths.lock)
     try:
-        lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
+        lock.acquire(timeout=wait_s, poll_interval=POLL_S)
     except filelock.Timeout:
         raise DatabaseLockedError(
             f"{paths.working} is in use by {_holder(paths)}; waited {wait_s:g} s. "
@@ -166,7 +163,7 @@ def writing(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[du
     """
     with locked(paths, wait_s):
         _prepare(paths)
-        opened = closing(_attach(paths.working, wait_s=wait_s, scratch=paths.work))
+        opened = closing(attach(paths.working, wait_s=wait_s, scratch=paths.work))
         with opened as connection, explaining(paths.working):
             migrate(connection)
             yield connection
@@ -198,7 +195,7 @@ def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s
         return False
     with locked(paths, wait_s):
         _prepare(paths)
-        opened = closing(_attach(paths.working, wait_s=wait_s, scratch=paths.work))
+        opened = closing(attach(paths.working, wait_s=wait_s, scratch=paths.work))
         with opened as connection, explaining(paths.working):
             migrate(connection)
             connection.execute(f"CHECKPOINT {ALIAS}")
@@ -218,7 +215,8 @@ def reading(db: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the published copy so that no statement can write, read another file or load an extension.
 
     The file is attached to a connection of our own: DuckDB would otherwise hand out the state of a copy
-    that somebody in this process opened before it was replaced.
+    that somebody in this process opened before it was replaced. A copy that an older lihop published is read
+    by way of a temporary one that is brought up to this schema; it is itself left alone.
 
     Raises
     ------
@@ -231,33 +229,57 @@ def reading(db: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
         raise DatabaseMissingError(
             f"there is no database at {path}. Run `lihop screen --source reference` first, or give --db"
         )
-    with closing(_attach(path, read_only=True)) as connection, explaining(path):
+    with ExitStack() as stack:
+        stack.enter_context(explaining(path))
+        connection = stack.enter_context(closing(attach(path, read_only=True)))
+        if pending_steps(_checked_steps(connection, path), migrations()):
+            connection.close()
+            copy = _brought_up(path, stack.enter_context(_scratch_folder(path)))
+            connection = stack.enter_context(closing(attach(copy, read_only=True)))
         connection.execute("SET enable_external_access = false")
         connection.execute("SET lock_configuration = true")
-        applied = applied_steps(connection)
-        if not applied:
-            raise SchemaMismatchError(
-                f"{path} is an empty database; run `lihop screen`, or give another --db"
-            )
-        check_version(applied, migrations())
         yield connection
 
 
+def _checked_steps(connection: duckdb.DuckDBPyConnection, path: Path) -> dict[tuple[int, str], str]:
+    """Return the steps of a published copy; refuse one that is empty, foreign or of a newer lihop."""
+    applied = applied_steps(connection)
+    if not applied:
+        raise SchemaMismatchError(f"{path} is an empty database; run `lihop screen`, or give another --db")
+    check_version(applied, migrations())
+    return applied
+
+
 @contextmanager
-def explaining(path: Path) -> Iterator[None]:
-    """Turn what DuckDB says about a damaged file into an error that says what to do."""
+def _scratch_folder(path: Path) -> Iterator[Path]:
+    """Yield a folder for a temporary copy of a database, and remove it afterwards."""
     try:
-        yield
-    except (
-        duckdb.IOException,
-        duckdb.FatalException,
-        duckdb.InternalException,
-        duckdb.SerializationException,
-    ) as error:
-        raise CorruptDatabaseError(
-            f"{path} cannot be read or written: {_first_line(error)}. Check the disk's space; if the file is "
-            "damaged, put a copy of it in its place"
-        ) from error
+        folder = tempfile.TemporaryDirectory(prefix="lihop-")
+    except OSError as error:
+        raise _uncopyable(path, error) from error
+    with folder as name:
+        yield Path(name)
+
+
+def _brought_up(path: Path, folder: Path) -> Path:
+    """Return a copy of a published copy, of the newest schema."""
+    copy = folder / path.name
+    try:
+        shutil.copyfile(path, copy)
+    except OSError as error:
+        raise _uncopyable(path, error) from error
+    with closing(attach(copy, scratch=folder)) as connection:
+        migrate(connection)
+        connection.execute(f"CHECKPOINT {ALIAS}")
+    return copy
+
+
+def _uncopyable(path: Path, error: OSError) -> StorageError:
+    """Return that an older database cannot be brought up in a temporary copy, and what to do."""
+    return StorageError(
+        f"{path} was written by an older lihop and is read by way of a temporary copy, which cannot be made: "
+        f"{error.strerror}. Make room or set TMPDIR, or run `lihop screen` on it, which upgrades it for good"
+    )
 
 
 def _prepare(paths: DatabasePaths) -> None:
@@ -271,78 +293,20 @@ def _create(paths: DatabasePaths) -> None:
     """Make the working file, whole or not at all."""
     _wal(paths.working).unlink(missing_ok=True)
     if paths.published.exists():
-        with reading(paths.published):  # what is not ours is refused before it is taken over
-            pass
+        # What is not ours is refused before it is taken over.
+        opened = closing(attach(paths.published, read_only=True))
+        with opened as connection, explaining(paths.published):
+            _checked_steps(connection, paths.published)
         note_copies(paths.note, paths.published)
         atomic.copy_file(paths.published, paths.working)
         return
     with atomic.replacing(paths.working) as temporary:
-        connection = _connect(paths.work)
+        connection = connect(paths.work)
         with closing(connection):
-            connection.execute(
-                f"ATTACH {_quoted(temporary)} AS {ALIAS} (STORAGE_VERSION '{STORAGE_VERSION}')"
-            )
+            connection.execute(f"ATTACH {quoted(temporary)} AS {ALIAS} (STORAGE_VERSION '{STORAGE_VERSION}')")
             connection.execute(f"USE {ALIAS}")
             migrate(connection)
             connection.execute(f"CHECKPOINT {ALIAS}")
-
-
-def _attach(
-    path: Path, *, read_only: bool = False, wait_s: float = 5.0, scratch: Path | None = None
-) -> duckdb.DuckDBPyConnection:
-    """Attach an existing file to a fresh connection, waiting while another process holds it."""
-    check_magic(path)
-    deadline = time.monotonic() + wait_s
-    option = " (READ_ONLY)" if read_only else ""
-    while True:
-        connection = _connect(scratch)
-        try:
-            connection.execute(f"ATTACH {_quoted(path)} AS {ALIAS}{option}")
-            connection.execute(f"USE {ALIAS}")
-        except duckdb.Error as error:
-            connection.close()
-            if _LOCK_MESSAGE not in str(error):
-                raise _unusable(path, error) from error
-            if time.monotonic() >= deadline:
-                raise DatabaseLockedError(
-                    f"{path} is open in another program: {_first_line(error)}; waited {wait_s:g} s. "
-                    "Close it there, or open it there read-only"
-                ) from error
-            time.sleep(_POLL_S)
-        else:
-            return connection
-
-
-def _connect(scratch: Path | None) -> duckdb.DuckDBPyConnection:
-    """Return an in-memory connection that loads no extension and spills into a folder of our choice."""
-    spill = (scratch or Path(tempfile.gettempdir())) / f"spill-{os.getpid()}"
-    return duckdb.connect(
-        ":memory:",
-        config={
-            "autoinstall_known_extensions": "false",
-            "autoload_known_extensions": "false",
-            "temp_directory": str(spill),
-        },
-    )
-
-
-def check_magic(path: Path) -> None:
-    """Refuse a file that is no DuckDB file at all."""
-    with path.open("rb") as stream:
-        head = stream.read(_MAGIC_AT + len(_MAGIC))
-    if head[_MAGIC_AT:] != _MAGIC:
-        raise CorruptDatabaseError(
-            f"{path} is not a DuckDB file ({path.stat().st_size} bytes). Move it aside, or give another --db"
-        )
-
-
-def _unusable(path: Path, error: duckdb.Error) -> CorruptDatabaseError | NewerSchemaError:
-    """Return why a file cannot be attached."""
-    if "version number" in str(error) or "newer version" in str(error):
-        return NewerSchemaError(f"{path} was written by another DuckDB: {_first_line(error)}. Upgrade duckdb")
-    return CorruptDatabaseError(
-        f"{path} cannot be opened: {_first_line(error)}. Put a copy of it in its place, or move it aside"
-    )
 
 
 def _holder(paths: DatabasePaths) -> str:
@@ -364,13 +328,3 @@ def _is_younger(path: Path, min_interval_s: float) -> bool:
 def _wal(path: Path) -> Path:
     """Return the path of a database's write-ahead log."""
     return path.with_name(f"{path.name}.wal")
-
-
-def _quoted(path: Path) -> str:
-    """Return a path as an SQL string."""
-    return "'" + str(path).replace("'", "''") + "'"
-
-
-def _first_line(error: Exception) -> str:
-    """Return the first line of an error's message."""
-    return str(error).strip().split("\n", maxsplit=1)[0]

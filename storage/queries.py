@@ -16,6 +16,7 @@ import duckdb
 
 from storage.database import reading
 from storage.errors import CorruptDatabaseError, QueryError
+from storage.records import HOP_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -24,6 +25,13 @@ if TYPE_CHECKING:
 Record = dict[str, Any]
 
 _LARGE = ("structure_json", "oxidation_states")
+_HOP_ORDER = "known.distance_ang, i, j, ox, oy, oz, vacancy"
+# What `hops` holds of a hop beside the columns of `hop_barriers`.
+_NOT_IN_VIEW = (
+    "orbit, orbit_also_vacant, frac_i, frac_j, end_shift_ang, path_steps, path_length_ang, "
+    "bvse_barrier_forward_ev, bvse_barrier_reverse_ev, saddle_fraction, path_ang, path_energies_ev, "
+    "extrema_fraction, extrema_ev, n_intermediate_minima, missing_parameters"
+)
 _READS = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
 
 
@@ -130,12 +138,29 @@ def structure_of(db: str | Path, structure_hash: str) -> str | None:
 
 def hops_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
     """Return the hops of a material's newest result with the best barrier known for each, shortest first."""
-    return _of_structure(db, "hop_barriers", structure_hash, working_ion, "distance_ang, i, j, ox, oy, oz")
+    return _of_structure(db, "hop_barriers", structure_hash, working_ion, _HOP_ORDER)
+
+
+def network_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
+    """Return what `hops_of` does with all else that is stored of each hop: its orbit, ends and path."""
+    with reading(db) as connection:
+        return _ask(
+            connection,
+            f"SELECT known.*, hops.residual_force_ev_ang AS path_residual_force_ev_ang, {_NOT_IN_VIEW} "  # noqa: S608
+            f"FROM hop_barriers AS known JOIN hops USING ({', '.join(HOP_KEY)}) "
+            "JOIN latest_results AS newest ON newest.structure_hash = hops.structure_hash "
+            "AND newest.working_ion = hops.working_ion AND newest.hops_stage_key = hops.stage_key "
+            "WHERE known.structure_hash = $hash AND ($ion IS NULL OR known.working_ion = $ion) "
+            f"ORDER BY {_HOP_ORDER}",
+            {"hash": structure_hash, "ion": working_ion},
+        ).records()
 
 
 def predictions_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
     """Return all predictions for a material, older ones included."""
-    return _of_structure(db, "predictions", structure_hash, working_ion, "i, j, ox, oy, oz, stage_key")
+    return _of_structure(
+        db, "predictions", structure_hash, working_ion, "i, j, ox, oy, oz, vacancy, stage_key"
+    )
 
 
 def percolation_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
@@ -257,7 +282,7 @@ def _of_structure(
     with reading(db) as connection:
         return _ask(
             connection,
-            f"SELECT * FROM {relation} WHERE structure_hash = $hash "  # noqa: S608 - ours, not the user's
+            f"SELECT * FROM {relation} AS known WHERE structure_hash = $hash "  # noqa: S608 - ours, not the user's
             f"AND ($ion IS NULL OR working_ion = $ion) ORDER BY {order}",
             {"hash": structure_hash, "ion": working_ion},
         ).records()

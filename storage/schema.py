@@ -69,10 +69,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, steps: Sequence[Migration] | 
     wanted = migrations() if steps is None else list(steps)
     applied = applied_steps(connection)
     check_version(applied, wanted)
-    pending = [step for step in wanted if (step.version, step.name) not in applied]
-    view_step = views()
-    if pending or applied.get((view_step.version, VIEWS)) != view_step.digest:
-        pending.append(view_step)
+    pending = pending_steps(applied, wanted)
     if not pending:
         return []
     connection.execute("BEGIN")
@@ -90,6 +87,15 @@ def migrate(connection: duckdb.DuckDBPyConnection, steps: Sequence[Migration] | 
         connection.execute("ROLLBACK")
         raise
     return [step.name for step in pending]
+
+
+def pending_steps(applied: dict[tuple[int, str], str], wanted: Sequence[Migration]) -> list[Migration]:
+    """Return what a database with these steps lacks: migrations, and all views when any changed."""
+    pending = [step for step in wanted if (step.version, step.name) not in applied]
+    view_step = views()
+    if pending or applied.get((view_step.version, VIEWS)) != view_step.digest:
+        pending.append(view_step)
+    return pending
 
 
 def applied_steps(connection: duckdb.DuckDBPyConnection) -> dict[tuple[int, str], str]:

@@ -105,6 +105,7 @@ def _hop_keys(block: Block, stage: str) -> dict[str, object]:
         "ox": 0,
         "oy": 0,
         "oz": 1,
+        "vacancy": "",
         "stage_key": _spread(_keys(block, stage)),
     }
 
