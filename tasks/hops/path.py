@@ -1,4 +1,4 @@
-"""The straight path of a hop and what surrounds it: a finite cluster cut out of the infinite crystal."""
+"""The path of a hop and what surrounds it: a finite cluster cut out of the infinite crystal."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
 from tasks.hops.errors import InvalidHopError
 
@@ -13,9 +14,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
+    from tasks.hops.relax import RelaxedPath
     from tasks.hops.sites import Charges
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised whenever the same structure gives other results: it is part of the keys that results stand under."""
 
 DEFAULT_RADIUS_ANG = 8.0
@@ -37,7 +39,8 @@ class HopEnvironment:
     working_ion : str
         Element symbol of the ion that moves.
     path_ang : ndarray of shape (P, 3), float64
-        Cartesian positions of the moving ion in Å, evenly spaced from site i to site j.
+        Cartesian positions of the moving ion in Å, evenly spaced from site i to site j; the first and the last
+        are the crystal sites themselves, also where a relaxed path starts a little off them.
     coords_ang : ndarray of shape (M, 3), float64
         Host atoms within ``radius_ang`` of any path point, in the same frame. Periodic images are included,
         the two end sites of this hop (one image each) are not, and nothing else is left out.
@@ -59,6 +62,8 @@ class HopEnvironment:
         whose host was stripped of its other working ions say how many are left.
     working_ion_charge : float
         Oxidation state of the moving ion, the mean of its two end sites; NaN where unknown.
+    relaxed : RelaxedPath or None
+        What the path was taken from; None for the straight line.
     """
 
     working_ion: str
@@ -72,6 +77,7 @@ class HopEnvironment:
     n_sites: int
     host_working_ion_fraction: float
     working_ion_charge: float
+    relaxed: RelaxedPath | None = None
 
 
 def straight_path(
@@ -107,8 +113,11 @@ def hop_environment(
     radius_ang: float = DEFAULT_RADIUS_ANG,
     n_points: int = DEFAULT_N_POINTS,
     host_working_ion_fraction: float = 1.0,
+    also_vacant: tuple[int, int, int, int] | None = None,
+    empty_sites_frac: NDArray[np.float64] | None = None,
+    relaxed: RelaxedPath | None = None,
 ) -> HopEnvironment:
-    """Cut the cluster around the straight path from site i to site j in an image of the cell.
+    """Cut the cluster around the path from site i to site j in an image of the cell.
 
     Parameters
     ----------
@@ -117,7 +126,7 @@ def hop_environment(
     charges : Charges
         Oxidation states of its sites.
     i, j : int
-        Indices of the end sites over all stored sites.
+        Indices of the end sites over all stored sites, and then over the empty ones.
     image : tuple of int
         Cell in which site j lies, in lattice vectors of the stored cell.
     working_ion : str
@@ -128,6 +137,12 @@ def hop_environment(
         Points of the path, ends included.
     host_working_ion_fraction : float
         See `HopEnvironment`; 1 unless the host was stripped of other working ions.
+    also_vacant : tuple of int or None
+        A further site (k, kx, ky, kz) that is vacant, as in a divacancy hop.
+    empty_sites_frac : ndarray of shape (E, 3) or None
+        Further sites that hold no atom, in fractional coordinates; their indices follow the stored sites'.
+    relaxed : RelaxedPath or None
+        The relaxed path of this hop, in the frame of the structure; None for the straight line.
 
     Returns
     -------
@@ -140,16 +155,27 @@ def hop_environment(
         If an index is out of range, a site holds another element, the two ends coincide, or fewer than two
         points are asked for.
     """
-    _check(structure, charges, i, j, image, working_ion, n_points)
-    frac = np.asarray(structure.frac_coords, dtype=np.float64)
+    empty = np.empty((0, 3)) if empty_sites_frac is None else np.asarray(empty_sites_frac, dtype=np.float64)
+    _check(structure, charges, (i, j, *([] if also_vacant is None else also_vacant[:1])), len(empty), working_ion)
+    _check_ends(i, j, image, n_points)
+    atoms = np.asarray(structure.frac_coords, dtype=np.float64)
+    frac = np.vstack([atoms, empty])
     lattice = np.asarray(structure.lattice.matrix, dtype=np.float64)
-    ends_frac = np.array([frac[i], frac[j] + np.asarray(image)])
-    path = straight_path(ends_frac[0] @ lattice, ends_frac[1] @ lattice, n_points)
-    sites, shifts = images_in_box(frac, lattice, ends_frac, radius_ang + EDGE_TOLERANCE_ANG)
-    is_end = ((sites == i) & ~shifts.any(axis=1)) | ((sites == j) & (shifts == np.asarray(image)).all(axis=1))
-    sites, shifts = sites[~is_end], shifts[~is_end]
-    coords = (frac[sites] + shifts) @ lattice
-    near = distance_to_points_ang(coords, path) <= radius_ang + EDGE_TOLERANCE_ANG
+    ends = np.array([frac[i], frac[j] + np.asarray(image)]) @ lattice
+    if relaxed is None:
+        path = straight_path(ends[0], ends[1], n_points)
+    else:
+        path = np.vstack([ends[:1], relaxed.positions_ang[1:-1], ends[1:]])
+    sites, shifts = images_in_box(
+        atoms, lattice, path @ np.linalg.inv(lattice), radius_ang + EDGE_TOLERANCE_ANG
+    )
+    vacant = [(i, 0, 0, 0), (j, *image), *([] if also_vacant is None else [also_vacant])]
+    is_vacant = np.zeros(len(sites), dtype=bool)
+    for site, *cell in vacant:
+        is_vacant |= (sites == site) & (shifts == cell).all(axis=1)
+    sites, shifts = sites[~is_vacant], shifts[~is_vacant]
+    coords = (atoms[sites] + shifts) @ lattice
+    near = cdist(coords, path).min(axis=1, initial=np.inf) <= radius_ang + EDGE_TOLERANCE_ANG
     sites = sites[near]
     site_charges = np.array([np.nan if q is None else q for q in charges.values], dtype=np.float64)
     return HopEnvironment(
@@ -163,33 +189,19 @@ def hop_environment(
         volume_ang3=float(structure.volume),
         n_sites=len(structure),
         host_working_ion_fraction=host_working_ion_fraction,
-        working_ion_charge=float((site_charges[i] + site_charges[j]) / 2.0),
+        working_ion_charge=_ion_charge(structure, site_charges, (i, j), working_ion),
+        relaxed=relaxed,
     )
 
 
-def distance_to_points_ang(
-    coords_ang: NDArray[np.float64], path_ang: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return each atom's distance to the nearest point of a straight, evenly spaced path.
-
-    Parameters
-    ----------
-    coords_ang : ndarray of shape (M, 3)
-        Cartesian positions in Å.
-    path_ang : ndarray of shape (P, 3)
-        Evenly spaced points on a straight line, in Å.
-
-    Returns
-    -------
-    ndarray of shape (M,)
-        Distances in Å.
-    """
-    # Along a line the nearest of evenly spaced points is the one nearest to the foot of the perpendicular.
-    along = path_ang[-1] - path_ang[0]
-    share = (coords_ang - path_ang[0]) @ along / (along @ along)
-    index = np.clip(np.rint(share * (len(path_ang) - 1)), 0, len(path_ang) - 1).astype(np.int64)
-    distances: NDArray[np.float64] = np.linalg.norm(coords_ang - path_ang[index], axis=1)
-    return distances
+def _ion_charge(
+    structure: Structure, site_charges: NDArray[np.float64], ends: tuple[int, int], working_ion: str
+) -> float:
+    """Return the mean charge of the end sites that hold an ion, or of all working ions where neither does."""
+    filled = [site for site in ends if site < len(structure)]
+    if not filled:
+        filled = [k for k, site in enumerate(structure) if site.specie.symbol == working_ion]
+    return float(site_charges[filled].mean())
 
 
 def images_in_box(
@@ -203,8 +215,8 @@ def images_in_box(
         Fractional coordinates of the sites.
     lattice : ndarray of shape (3, 3)
         Lattice vectors as rows, in Å.
-    ends_frac : ndarray of shape (2, 3)
-        Fractional ends of the path.
+    ends_frac : ndarray of shape (P, 3)
+        Fractional points of the path; the ends of a straight one are enough.
     reach_ang : float
         Distance from the path that the box must hold, in Å.
 
@@ -226,28 +238,28 @@ def images_in_box(
 
 
 def _check(
-    structure: Structure,
-    charges: Charges,
-    i: int,
-    j: int,
-    image: tuple[int, int, int],
-    working_ion: str,
-    n_points: int,
+    structure: Structure, charges: Charges, indices: tuple[int, ...], n_empty: int, working_ion: str
 ) -> None:
-    """Refuse hops that the structure does not have."""
+    """Refuse sites that the structure does not have."""
     n_sites = len(structure)
     if len(charges.values) != n_sites:
         raise InvalidHopError(
             f"{len(charges.values)} charges for {n_sites} sites: give one a site, None if unknown."
         )
-    for index in (i, j):
-        if not 0 <= index < n_sites:
-            raise InvalidHopError(f"Site {index} does not exist: the structure has sites 0 to {n_sites - 1}.")
-        symbol = structure[index].specie.symbol
-        if symbol != working_ion:
+    for index in indices:
+        if not 0 <= index < n_sites + n_empty:
             raise InvalidHopError(
-                f"Site {index} holds {symbol}, not {working_ion}: give a {working_ion} site."
+                f"Site {index} does not exist: the structure has sites 0 to {n_sites + n_empty - 1}."
             )
+        if index < n_sites and structure[index].specie.symbol != working_ion:
+            raise InvalidHopError(
+                f"Site {index} holds {structure[index].specie.symbol}, not {working_ion}: "
+                f"give a {working_ion} site."
+            )
+
+
+def _check_ends(i: int, j: int, image: tuple[int, int, int], n_points: int) -> None:
+    """Refuse ends that coincide, and paths of one point."""
     if i == j and not any(image):
         raise InvalidHopError(f"Site {i} to itself in the same cell is no hop: give another image.")
     if n_points < 2:  # noqa: PLR2004

@@ -1,0 +1,406 @@
+"""Relaxed paths: the straight line of each hop as a climbing-image NEB under the BVSE, with the rules for ends.
+
+Ends first slide to the nearest minimum. An end that leaves its site by more than 0.7 Å, or comes nearer to
+another site, marks the hop collapsed, and the path runs between fixed ends at the crystal sites. A minimum on
+the way that is deeper than 0.05 eV splits the hop in two: it is relaxed itself, and each part gets a climbing
+image of its own. Hosts without parameters keep the straight path and say so.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from pymatgen.core import Element
+
+from tasks.hops.bvse import missing_parameters, pair_parameters
+from tasks.hops.curve import Curve, Extremum, even_points, find_extrema
+from tasks.hops.field import Field, Host
+from tasks.hops.first_guess import first_guess
+from tasks.hops.neb import NebSettings, Relaxed, relax_chains, relax_points
+from tasks.hops.path import DEFAULT_N_POINTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from torch import Tensor
+
+    from tasks.hops.path import HopEnvironment
+
+STAGE_VERSION = 1
+"""Raised whenever the same hop gives another path: it is part of the keys that results stand under."""
+
+REACH_ANG = 9.0
+"""Host atoms within this of the straight path count: those beyond move barriers by less than a meV."""
+
+LEAVES_SITE_ANG = 0.7
+"""An end that moves further than this has left its site."""
+
+SPLIT_EV = 0.05
+"""A minimum deeper than this below the lower of its two saddles splits a hop."""
+
+EXTREMUM_EV = 1e-3
+"""Extrema that stand out by less are ripples of the interpolation."""
+
+CONVERGED_EV_ANG = 0.05
+"""A path with no larger force left counts as converged; the relaxation aims below that."""
+
+SAME_PLACE_ANG = 0.3
+"""Minima nearer than this to each other or to an end are one place."""
+
+N_DENSE = 81
+"""Points at which the energy along a relaxed path is looked at for extrema."""
+
+MAX_ENTRIES = 1_500_000
+"""Images times atoms worked on at once, which bounds memory to some 100 MB whatever the batch."""
+
+PathKind = Literal["straight", "bvse", "bvse_fixed_ends"]
+
+
+@dataclass(frozen=True)
+class RelaxedPath:
+    """The path of one hop, from site i to site j, and how it was found.
+
+    Parameters
+    ----------
+    kind : {"straight", "bvse", "bvse_fixed_ends"}
+        Straight where parameters are missing; with fixed ends where the hop collapsed.
+    positions_ang : ndarray of shape (21, 3)
+        Evenly spaced along the path, in the frame of the environment, in Å.
+    energies_ev : ndarray of shape (21,)
+        BVSE there, above the lower end, in eV; NaN for a straight path.
+    saddle_ang : ndarray of shape (3,)
+        The transition state, in Å; the middle of a straight path.
+    saddle_fraction : float
+        Where it lies, as a share of the path's length.
+    barrier_forward_ev, barrier_reverse_ev : float
+        Saddle above the start and above the end; NaN for a straight path.
+    converged : bool or None
+        Whether no force above 0.05 eV/Å is left; None for a straight path.
+    residual_force_ev_ang : float
+        Largest force left on any image; NaN for a straight path.
+    steps : int
+        Steps of the longest relaxation.
+    collapsed : bool
+        Whether an end left its site.
+    end_shift_ang : float
+        Furthest that an end moved or, in a collapsed hop, would have moved.
+    extrema : tuple of Extremum
+        Every minimum and maximum between the ends.
+    intermediates_ang : ndarray of shape (n, 3)
+        Minima at which the hop was split, in Å.
+    missing : tuple of str
+        What parameters are missing.
+    """
+
+    kind: PathKind
+    positions_ang: NDArray[np.float64]
+    energies_ev: NDArray[np.float64]
+    saddle_ang: NDArray[np.float64]
+    saddle_fraction: float
+    barrier_forward_ev: float
+    barrier_reverse_ev: float
+    converged: bool | None
+    residual_force_ev_ang: float
+    steps: int
+    collapsed: bool
+    end_shift_ang: float
+    extrema: tuple[Extremum, ...] = ()
+    intermediates_ang: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
+    missing: tuple[str, ...] = ()
+
+    @property
+    def barrier_ev(self) -> float:
+        """E(saddle) - min(E_i, E_j) in eV; NaN for a straight path."""
+        return max(self.barrier_forward_ev, self.barrier_reverse_ev)
+
+    @property
+    def length_ang(self) -> float:
+        """Length of the path in Å."""
+        return float(np.linalg.norm(np.diff(self.positions_ang, axis=0), axis=1).sum())
+
+
+@dataclass
+class _Work:
+    """One hop on its way: its chain of images relative to an origin of its own."""
+
+    host: Host
+    origin: NDArray[np.float64]
+    sites: NDArray[np.float64]
+    other_sites: NDArray[np.float64]
+    steps: int = 0
+    end_residual: float = 0.0
+    end_shift: float = 0.0
+    collapsed: bool = False
+    chains: list[_Chain] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class _Chain:
+    """Relaxed images between two ends, or between an end and a minimum on the way."""
+
+    images: NDArray[np.float64]
+    energies: NDArray[np.float64]
+    residual: float
+
+
+def straight(env: HopEnvironment, missing: tuple[str, ...] = ()) -> RelaxedPath:
+    """Return the straight path of a hop as it is.
+
+    Parameters
+    ----------
+    env : HopEnvironment
+        The hop.
+    missing : tuple of str
+        Why it is not relaxed.
+
+    Returns
+    -------
+    RelaxedPath
+        Of kind ``straight``, without energies.
+    """
+    ends = env.path_ang[[0, -1]]
+    nan = float("nan")
+    return RelaxedPath(
+        kind="straight",
+        positions_ang=env.path_ang,
+        energies_ev=np.full(len(env.path_ang), nan),
+        saddle_ang=ends.mean(axis=0),
+        saddle_fraction=0.5,
+        barrier_forward_ev=nan,
+        barrier_reverse_ev=nan,
+        converged=None,
+        residual_force_ev_ang=nan,
+        steps=0,
+        collapsed=False,
+        end_shift_ang=0.0,
+        missing=missing,
+    )
+
+
+def relax_paths(
+    envs: Sequence[HopEnvironment],
+    settings: NebSettings | None = None,
+    *,
+    device: str = "cpu",
+    max_entries: int = MAX_ENTRIES,
+) -> list[RelaxedPath]:
+    """Relax the straight paths of some hops, all at once.
+
+    Parameters
+    ----------
+    envs : sequence of HopEnvironment
+        Hops with their straight paths, cut at 9 Å or further.
+    settings : NebSettings, optional
+        How paths are relaxed.
+    device : str
+        Where torch computes: ``cpu``, ``cuda``, ``cuda:1``.
+    max_entries : int
+        Images times atoms worked on at once.
+
+    Returns
+    -------
+    list of RelaxedPath
+        One a hop, in the order given.
+    """
+    settings = NebSettings() if settings is None else settings
+    done: list[RelaxedPath | None] = [None] * len(envs)
+    waiting: list[tuple[int, _Work]] = []
+    for k, env in enumerate(envs):
+        missing = missing_parameters(env.working_ion, env.numbers, env.charges)
+        if missing:
+            done[k] = straight(env, missing)
+        else:
+            waiting.append((k, _work(env)))
+    for chunk in _chunks(waiting, settings.n_images, max_entries):
+        works = [work for _, work in chunk]
+        with torch.no_grad():
+            paths = _relax_chunk(works, settings, torch.device(device))
+        for (k, _), path in zip(chunk, paths, strict=True):
+            done[k] = path
+    return [path for path in done if path is not None]
+
+
+def _work(env: HopEnvironment) -> _Work:
+    """Cut the host out of the environment, with the origin in the middle of the path."""
+    origin = env.path_ang[[0, -1]].mean(axis=0)
+    near = _distance_to_line(env.coords_ang, env.path_ang[0], env.path_ang[-1]) <= REACH_ANG
+    coords = env.coords_ang[near] - origin
+    number = Element(env.working_ion).Z
+    return _Work(
+        host=Host(coords, pair_parameters(env.working_ion, env.numbers[near], env.charges[near])),
+        origin=origin,
+        sites=env.path_ang[[0, -1]] - origin,
+        other_sites=coords[env.numbers[near] == number],
+    )
+
+
+def _distance_to_line(
+    coords_ang: NDArray[np.float64], start_ang: NDArray[np.float64], end_ang: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return each atom's distance from the straight segment between two points."""
+    along = end_ang - start_ang
+    share = np.clip((coords_ang - start_ang) @ along / (along @ along), 0.0, 1.0)
+    distances: NDArray[np.float64] = np.linalg.norm(coords_ang - start_ang - share[:, None] * along, axis=1)
+    return distances
+
+
+def _chunks(
+    waiting: list[tuple[int, _Work]], n_images: int, max_entries: int
+) -> Iterator[list[tuple[int, _Work]]]:
+    """Yield hops of about equal size together, as many as the bound allows, so that padding wastes little."""
+    chunk: list[tuple[int, _Work]] = []
+    for k, work in sorted(waiting, key=lambda entry: entry[1].host.n_atoms):
+        if chunk and (len(chunk) + 1) * work.host.n_atoms * n_images > max_entries:
+            yield chunk
+            chunk = []
+        chunk.append((k, work))
+    if chunk:
+        yield chunk
+
+
+def _relax_chunk(works: list[_Work], settings: NebSettings, device: torch.device) -> list[RelaxedPath]:
+    """Relax ends, then paths, then the parts of paths that have a minimum on their way."""
+    hosts = Field([work.host for work in works], device)
+    ends = _relax_ends(hosts, works, settings, device)
+    relaxed = relax_chains(hosts, first_guess(hosts, ends, settings.n_images), settings)
+    for k, work in enumerate(works):
+        _add_chain(work, relaxed, k)
+    _split(hosts, works, settings, device)
+    return _finish(hosts, works, device)
+
+
+def _add_chain(work: _Work, relaxed: Relaxed, row: int) -> None:
+    """Keep one relaxed chain of a hop."""
+    images, energies = relaxed.positions[row].cpu().numpy(), relaxed.energies[row].cpu().numpy()
+    work.chains.append(_Chain(images, energies, float(relaxed.residual[row])))
+    work.steps = max(work.steps, int(relaxed.steps[row]))
+
+
+def _relax_ends(hosts: Field, works: list[_Work], settings: NebSettings, device: torch.device) -> Tensor:
+    """Return the ends that paths run between, shape (B, 2, 3): relaxed, or the sites of collapsed hops."""
+    sites = torch.from_numpy(np.array([work.sites for work in works])).to(device)
+    relaxed = relax_points(hosts, sites, settings)
+    ends = relaxed.positions.cpu().numpy().copy()
+    for k, work in enumerate(works):
+        residual = float(relaxed.residual[k])
+        work.end_shift = float(np.linalg.norm(ends[k] - work.sites, axis=1).max())
+        work.steps = int(relaxed.steps[k])
+        work.collapsed = residual > CONVERGED_EV_ANG or not all(
+            _stays(ends[k, side], work, side) for side in (0, 1)
+        )
+        if work.collapsed:
+            ends[k] = work.sites
+        else:
+            # Ends that are put back to their sites have no residual: they stand where the crystal has them.
+            work.end_residual = residual
+    return torch.from_numpy(ends).to(device)
+
+
+def _stays(end: NDArray[np.float64], work: _Work, side: int) -> bool:
+    """Say whether a relaxed end is still at its own site: near it, and nearer than to any other."""
+    own = float(np.linalg.norm(end - work.sites[side]))
+    others = np.vstack([work.other_sites, work.sites[1 - side][None]])
+    return own <= LEAVES_SITE_ANG and own <= float(np.linalg.norm(others - end, axis=1).min())
+
+
+def _split(hosts: Field, works: list[_Work], settings: NebSettings, device: torch.device) -> None:
+    """Give each part of a path between deep minima a climbing image of its own."""
+    dense = np.linspace(0.0, 1.0, N_DENSE)
+    curves = [Curve(work.chains[0].images) for work in works]
+    sampled = torch.from_numpy(np.array([curve.at(dense) for curve in curves])).to(device)
+    energies = hosts.energy_and_force(sampled)[0].cpu().numpy()
+    cuts = [
+        (k, extremum.fraction)
+        for k in range(len(works))
+        for extremum in find_extrema(dense, energies[k], least_ev=SPLIT_EV)
+        if extremum.kind == "minimum"
+    ]
+    if not cuts:
+        return
+    start = np.array([curves[k].at(np.array([fraction])) for k, fraction in cuts])
+    rows = torch.tensor([k for k, _ in cuts], device=device)
+    lowest = relax_points(hosts.take(rows), torch.from_numpy(start).to(device), settings)
+    minima = lowest.positions[:, 0].cpu().numpy()
+    parts: list[tuple[int, NDArray[np.float64]]] = []
+    for k in sorted({k for k, _ in cuts}):
+        mine = [n for n, (owner, _) in enumerate(cuts) if owner == k]
+        knots = np.array([curves[k].at(np.zeros(1))[0], *minima[mine], curves[k].at(np.ones(1))[0]])
+        # A minimum that slides into another, or into an end, was none.
+        if np.linalg.norm(np.diff(knots, axis=0), axis=1).min() < SAME_PLACE_ANG:
+            continue
+        works[k].end_residual = max(works[k].end_residual, float(lowest.residual[mine].max()))
+        works[k].steps = max(works[k].steps, int(lowest.steps[mine].max()))
+        marks = [0.0, *(cuts[n][1] for n in mine), 1.0]
+        for n in range(len(knots) - 1):
+            points = curves[k].at(np.linspace(marks[n], marks[n + 1], settings.n_images))
+            parts.append((k, _pull(points, knots[n], knots[n + 1])))
+    _relax_parts(hosts, works, parts, settings, device)
+
+
+def _pull(
+    points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return a piece of a path shifted so that it runs from one point to another."""
+    share = np.linspace(0.0, 1.0, len(points))[:, None]
+    return points + (1.0 - share) * (start - points[0]) + share * (end - points[-1])
+
+
+def _relax_parts(
+    hosts: Field,
+    works: list[_Work],
+    parts: list[tuple[int, NDArray[np.float64]]],
+    settings: NebSettings,
+    device: torch.device,
+) -> None:
+    """Relax the parts of split paths in place of the whole."""
+    if not parts:
+        return
+    owners = torch.tensor([k for k, _ in parts], device=device)
+    start = torch.from_numpy(np.array([points for _, points in parts])).to(device)
+    relaxed = relax_chains(hosts.take(owners), start, settings)
+    for k in sorted({k for k, _ in parts}):
+        works[k].chains = []
+    for row, (k, _) in enumerate(parts):
+        _add_chain(works[k], relaxed, row)
+
+
+def _finish(hosts: Field, works: list[_Work], device: torch.device) -> list[RelaxedPath]:
+    """Sample the relaxed paths evenly and put them back where they belong."""
+    dense = np.linspace(0.0, 1.0, N_DENSE)
+    images = [np.vstack([work.chains[0].images, *(c.images[1:] for c in work.chains[1:])]) for work in works]
+    points = [even_points(chain, DEFAULT_N_POINTS) for chain in images]
+    sampled = np.array(
+        [np.vstack([even, Curve(chain).at(dense)]) for even, chain in zip(points, images, strict=True)]
+    )
+    energies = hosts.energy_and_force(torch.from_numpy(sampled).to(device))[0].cpu().numpy()
+    paths = []
+    for k, work in enumerate(works):
+        own = np.concatenate([work.chains[0].energies, *(c.energies[1:] for c in work.chains[1:])])
+        top = int(np.argmax(own))
+        along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(images[k], axis=0), axis=1))])
+        residual = max(work.end_residual, *(chain.residual for chain in work.chains))
+        paths.append(
+            RelaxedPath(
+                kind="bvse_fixed_ends" if work.collapsed else "bvse",
+                positions_ang=points[k] + work.origin,
+                energies_ev=energies[k, :DEFAULT_N_POINTS] - min(own[0], own[-1]),
+                saddle_ang=images[k][top] + work.origin,
+                saddle_fraction=float(along[top] / along[-1]),
+                barrier_forward_ev=float(own[top] - own[0]),
+                barrier_reverse_ev=float(own[top] - own[-1]),
+                converged=residual <= CONVERGED_EV_ANG,
+                residual_force_ev_ang=residual,
+                steps=work.steps,
+                collapsed=work.collapsed,
+                end_shift_ang=work.end_shift,
+                extrema=find_extrema(dense, energies[k, DEFAULT_N_POINTS:], least_ev=EXTREMUM_EV),
+                intermediates_ang=np.array([c.images[0] + work.origin for c in work.chains[1:]]).reshape(
+                    -1, 3
+                ),
+            )
+        )
+    return paths
