@@ -14,6 +14,7 @@ from tasks.candidates.cleaning import load_structure
 from tasks.hops.directions import conventional_direction
 from tasks.hops.draws import percolate_draws
 from tasks.hops.percolation import percolate
+from tasks.hops.site_energies import Step, fit_site_energies, site_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -81,7 +82,9 @@ def percolate_all(
         known = {
             (row.i, row.j, row.ox, row.oy, row.oz): row
             for row in predictions
-            if row.structure_hash == candidate.structure_hash
+            # A divacancy hop is another way between two sites, for ions that have two vacancies: it is listed
+            # with a barrier of its own and carries no percolation.
+            if row.structure_hash == candidate.structure_hash and not row.vacancy
         }
         if not known:
             continue
@@ -120,7 +123,7 @@ def percolation_row(
     candidate : Candidate
         The material.
     hops : sequence of Hop
-        All its symmetry-distinct hops; those without a prediction carry no percolation.
+        All its symmetry-distinct hops; those without a prediction, and divacancy hops, carry no percolation.
     predictions : dict of tuple to Prediction
         By (i, j, ox, oy, oz).
     settings : PercolationSettings
@@ -128,6 +131,7 @@ def percolation_row(
     residuals : Residuals
         The model's.
     """
+    hops = [hop for hop in hops if not hop.vacancy]
     found = [predictions.get((hop.i, hop.j, hop.ox, hop.oy, hop.oz)) for hop in hops]
     orbits = [[_edge(members) for members in hop.orbit] for hop in hops]
     barriers = [None if row is None else row.barrier_ev for row in found]
@@ -161,7 +165,9 @@ def percolation_row(
         upper_ev=upper,
         **_levels(point, intervals, hops),
         direction_conventional=_direction(candidate, point),
+        site_energy_difference_ev=_site_energy_difference_ev(candidate, point, hops, orbits),
         in_domain=None if deciding is None else deciding.in_domain,
+        path_converged=None if at_dim is None else hops[at_dim.limiting].path_converged,
         bottlenecks_json=_bottlenecks(intervals, hops),
         dims_json=json.dumps(_shares(intervals.dims)),
         draws=intervals.draws,
@@ -210,3 +216,22 @@ def _shares(by_name: Mapping[str, float] | Mapping[int, float]) -> dict[str, flo
 def _direction(candidate: Candidate, point: PercolationResult) -> str | None:
     level = point.levels.get(point.percolation_dim)
     return None if level is None else conventional_direction(load_structure(candidate), level.directions)
+
+
+def _site_energy_difference_ev(
+    candidate: Candidate, point: PercolationResult, hops: Sequence[Hop], orbits: Sequence[Sequence[Edge]]
+) -> float | None:
+    """Return the highest minus the lowest site of the percolating component, by the BVSE.
+
+    It stands beside the barriers and is no part of them: the BVSE orders sites, but how far apart they lie it
+    tells too roughly to be added to the barriers that a model predicts.
+    """
+    level = point.levels.get(point.percolation_dim)
+    if level is None:
+        return None
+    steps = [
+        Step(hop.i, hop.j, hop.bvse_site_energy_difference_ev, hop.multiplicity)
+        for hop in hops
+        if hop.bvse_site_energy_difference_ev is not None and hop.blocked_by is None
+    ]
+    return fit_site_energies(site_classes(load_structure(candidate), orbits), steps).range_ev(level.sites)

@@ -200,7 +200,7 @@ def hop_floors_ev(
         spread = max(float(np.ptp(low, axis=0).max()), float(np.ptp(high, axis=0).max()))
         if spread > SITE_ENERGY_TOLERANCE_EV:
             raise HopsError(
-                f"Site energies of hop {k} differ by {spread:.3g} eV between its symmetry-equivalent members; "
+                f"Site energies of hop {k} differ by {spread:.3g} eV between its equivalent members; "
                 f"at most {SITE_ENERGY_TOLERANCE_EV} eV is allowed: give equivalent sites one energy."
             )
         floors[:, k] = low.mean(axis=0)

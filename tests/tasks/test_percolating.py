@@ -185,3 +185,74 @@ def test_direction_in_the_conventional_cell(candidate_of):
     row = one(candidate, {"a": 0.4, "b": 0.4})
     assert row.percolation_dim == 2
     assert row.direction_conventional is not None
+
+
+def two_sites(candidate, difference_ev, **changes):
+    """Hops between Li 0 and Li 1 of a crystal, along a chain, and what the BVSE says of their ends."""
+    along = hop(candidate, "a").model_copy(update={"i": 0, "j": 1, "ox": 0, "orbit": [[0, 1, 0, 0, 0]]})
+    back = along.model_copy(
+        update={"ox": -1, "edge_id": f"{candidate.material_id}_back", "orbit": [[0, 1, -1, 0, 0]]}
+    )
+    known = {"bvse_site_energy_difference_ev": difference_ev} | changes
+    return [along.model_copy(update=known), back]
+
+
+@pytest.fixture
+def tilted(candidate_of):
+    """Two Li that are not equivalent, one of them displaced."""
+    crystal = rock_salt("Li", "F", 4.03)
+    crystal.translate_sites([1], [0.05, 0.02, 0.01])
+    return candidate_of(crystal, "tilted")
+
+
+def test_the_site_energy_difference_is_that_of_the_percolating_component(tilted):
+    for difference_ev in (0.25, -0.25):
+        hops = two_sites(tilted, difference_ev)
+        rows = [prediction(each, 0.4) for each in hops]
+        (row,) = percolate_all([tilted], hops, rows, SETTINGS, NO_RESIDUALS).rows
+        assert row.site_energy_difference_ev == pytest.approx(0.25)
+        # The barrier is the model's: the BVSE's site energies are no part of it.
+        assert (row.barrier_1d_ev, row.site_energies) == (0.4, "unknown")
+
+
+def test_an_unknown_site_energy_difference_is_null(tilted):
+    for hops in (two_sites(tilted, None), two_sites(tilted, 0.25, blocked_by="host_atom")):
+        rows = [prediction(each, 0.4) for each in hops]
+        (row,) = percolate_all([tilted], hops, rows, SETTINGS, NO_RESIDUALS).rows
+        assert row.percolation_dim == 1
+        assert row.site_energy_difference_ev is None
+
+
+def test_equivalent_sites_differ_by_nothing(salt):
+    assert one(salt, {"a": 0.3}).site_energy_difference_ev == 0.0
+
+
+def test_convergence_is_that_of_the_deciding_hop(salt):
+    for flags, expected in (((True, False), False), ((False, True), True), ((True, None), None)):
+        hops = [
+            hop(salt, axis).model_copy(update={"path_converged": flag})
+            for axis, flag in zip("ab", flags, strict=True)
+        ]
+        rows = [prediction(each, barrier) for each, barrier in zip(hops, (0.3, 0.5), strict=True)]
+        (row,) = percolate_all([salt], hops, rows, SETTINGS, NO_RESIDUALS).rows
+        assert row.limiting_edge_2d == "salt_b"
+        assert row.path_converged is expected
+
+
+def test_divacancy_hops_carry_nothing(salt):
+    isolated = hop(salt, "a")
+    pair = isolated.model_copy(
+        update={
+            "vacancy": "0_0_1_0", "mechanism": "divacancy", "edge_id": "salt_a_v0_0_1_0",
+            "orbit_also_vacant": [[0, 0, 1, 0]],
+        }
+    )  # fmt: skip
+    lone = hop(salt, "b").model_copy(update={"vacancy": "0_1_0_0", "mechanism": "divacancy"})
+    hops = [pair, isolated, lone]
+    rows = [prediction(each, barrier) for each, barrier in zip(hops, (0.1, 0.4, 0.2), strict=True)]
+    rows = [row.model_copy(update={"vacancy": of.vacancy}) for row, of in zip(rows, hops, strict=True)]
+    (row,) = percolate_all([salt], hops, rows, SETTINGS, NO_RESIDUALS).rows
+    assert (row.barrier_1d_ev, row.limiting_edge_1d, row.barrier_2d_ev) == (0.4, "salt_a", None)
+    assert row.n_hops == 1
+    # A material with nothing but divacancy hops has no percolation to speak of.
+    assert percolate_all([salt], [lone], rows[2:], SETTINGS, NO_RESIDUALS).rows == []
