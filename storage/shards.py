@@ -154,7 +154,8 @@ def unseal(path: Path, digest: str | None = None) -> Shard:
         raise ShardError(f"{path}: is not a lihop shard: {error}; recompute it") from error
     if version != str(SCHEMA_VERSION):
         raise ShardError(
-            f"{path}: was written for schema version {version}, not {SCHEMA_VERSION}; recompute it"
+            f"{path}: was written for schema version {version}, not {SCHEMA_VERSION}; recompute it, with one "
+            "version of lihop on all machines"
         )
     if rows != data.num_rows:
         raise ShardError(f"{path}: holds {data.num_rows} rows but announces {rows}; recompute it")

@@ -65,6 +65,39 @@ def _hop(name="m1", j=1, **changes):
     return Hop(**(fields | changes))
 
 
+def _described_hop(name="m1", j=1, **changes):
+    """Return a hop of which everything is known."""
+    fields = {
+        "vacancy": "4_0_-1_0",
+        "edge_id": f"{name}_0_{j}_0_1_0_v4_0_-1_0",
+        "mechanism": "divacancy",
+        "frac_i": [0.1, 0.2, 0.3],
+        "frac_j": [0.1, 1.2, -0.3],
+        "orbit_also_vacant": [[4, 0, -1, 0], [5, 0, 0, 0]],
+        "blocked_by": "network_site",
+        "path_kind": "bvse",
+        "d_min_ang": 1.9,
+        "collapsed": False,
+        "end_shift_ang": 0.0,
+        "path_converged": True,
+        "residual_force_ev_ang": 0.01,
+        "path_steps": 120,
+        "path_length_ang": 3.4,
+        "bvse_barrier_ev": 0.4,
+        "bvse_barrier_forward_ev": 0.4,
+        "bvse_barrier_reverse_ev": 0.3,
+        "bvse_site_energy_difference_ev": 0.1,
+        "saddle_fraction": 0.45,
+        "path_ang": [[0.1 * point, -0.25, 1e-9] for point in range(21)],
+        "path_energies_ev": [0.02 * point for point in range(21)],
+        "extrema_fraction": [0.45, 0.5, 0.7],
+        "extrema_ev": [0.4, 0.2, 0.35],
+        "n_intermediate_minima": 1,
+        "missing_parameters": ["Ti3+", "N3-"],
+    }
+    return _hop(name, j, **(fields | changes))
+
+
 def _prediction(name="m1", j=1, barrier_ev=0.3, **changes):
     fields = {
         "structure_hash": f"hash-{name}",
@@ -216,6 +249,7 @@ def make():
     return SimpleNamespace(
         candidate=_candidate,
         hop=_hop,
+        described_hop=_described_hop,
         prediction=_prediction,
         refinement=_refinement,
         percolation=_percolation,

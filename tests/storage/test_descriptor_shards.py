@@ -19,6 +19,7 @@ def _keys(count):
             ox=0,
             oy=-1,
             oz=0,
+            vacancy="" if j % 2 else f"{j}_0_-1_0",
             edge_id=f"m_0_{j}",
             stage_key="k",
         )

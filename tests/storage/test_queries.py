@@ -118,6 +118,23 @@ def test_rows_of_one_material(db):
     assert queries.structure_of(db, "absent") is None
 
 
+def test_a_network_holds_all_that_is_stored_of_its_hops(tmp_path, make):
+    recorder = Recorder(tmp_path / "lihop.duckdb")
+    hops = [make.hop(j=1), make.described_hop(j=1)]
+    older = make.described_hop(j=1, stage_key="hops-older", path_length_ang=9.0)
+    recorder.record(
+        rows=[make.run(), make.candidate(), make.run_material(), older, *hops, make.prediction(j=1)]
+    )
+    recorder.publish()
+    found = queries.network_of(recorder.paths.published, "hash-m1", "Li")
+    stored = [hop.model_dump(exclude={"stage_key"}) for hop in hops]
+    assert [{name: hop[name] for name in stored[0]} for hop in found] == stored
+    assert [hop["barrier_ev"] for hop in found] == [0.3, None]
+    assert [hop["path_residual_force_ev_ang"] for hop in found] == [None, 0.01]
+    assert queries.network_of(recorder.paths.published, "hash-m1", "Na") == []
+    assert json.loads(json.dumps(found, allow_nan=False)) == found
+
+
 def test_candidates_by_source(db):
     assert [row["material_id"] for row in queries.candidates(db, source="files")] == ["m3"]
     assert "structure_json" not in queries.candidates(db, limit=1)[0]

@@ -9,7 +9,16 @@ import pytest
 from storage.database import reading, writing
 from storage.errors import ManifestMismatchError, RefusedRowsError, ShardError, StorageError
 from storage.recorder import Recorder
-from storage.records import ROW_TYPES, Candidate, Failure, Hop, Percolation, StageResult
+from storage.records import (
+    ROW_TYPES,
+    Candidate,
+    Failure,
+    Hop,
+    Percolation,
+    Prediction,
+    Refinement,
+    StageResult,
+)
 from storage.shards import write_shard
 
 ODD_IDS = ["it's", 'a "b" --', "a/b/../c", "line\nbreak", "ü" * 10_000, "'; DROP TABLE hops; --"]
@@ -60,6 +69,35 @@ def test_rows_come_back_under_their_stage_key(recorder, make):
     assert recorder.rows_under(Hop, ["absent"]) == []
     with pytest.raises(StorageError, match="no stage key"):
         recorder.rows_under(type(make.run()), ["x"])
+
+
+def test_hops_with_one_pair_of_ends_live_side_by_side(recorder, make):
+    vacancies = ["", "4_0_-1_0", "4_0_0_0"]
+    kinds = [(make.hop, "hops-m1"), (make.prediction, "prediction-m1"), (make.refinement, "refinement-m1")]
+    rows = [build(vacancy=vacancy) for build, _ in kinds for vacancy in vacancies]
+    recorder.record(rows=rows)
+    recorder.record(rows=rows)
+    for row_type, (build, stage_key) in zip((Hop, Prediction, Refinement), kinds, strict=True):
+        found = recorder.rows_under(row_type, [stage_key])
+        assert found == [build(vacancy=vacancy) for vacancy in sorted(vacancies)]
+
+
+def test_all_that_is_known_of_a_hop_is_kept(recorder, make):
+    rows = [make.hop(), make.described_hop()]
+    recorder.record(rows=rows)
+    assert recorder.rows_under(Hop, ["hops-m1"]) == rows
+    of_site_energies = make.percolation(
+        site_energies="partial", site_energy_difference_ev=0.2, path_converged=False
+    )
+    recorder.record(rows=[of_site_energies])
+    assert recorder.rows_under(Percolation, ["percolation-m1"]) == [of_site_energies]
+
+
+@pytest.mark.parametrize("table", ["hops", "predictions", "refinements"])
+def test_the_database_too_takes_one_spelling_of_a_vacancy(recorder, make, table):
+    (row,) = [row for row in (make.hop(), make.prediction(), make.refinement()) if row.table == table]
+    with pytest.raises(RefusedRowsError, match="CHECK constraint"):
+        recorder.record(rows=[row.model_copy(update={"vacancy": "4,0,-1,0"})])
 
 
 def test_stage_keys_are_known_once_recorded(recorder, make):

@@ -6,7 +6,9 @@ import random
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pydantic import ValidationError
 
+from storage.columns import SCHEMA_VERSION
 from storage.errors import RefusedRowsError, ShardError
 from storage.records import Candidate, Hop, Run, StageResult
 from storage.shards import read_rows, read_shard, write_shard
@@ -27,6 +29,22 @@ def test_rows_come_back_as_they_went(tmp_path, make):
     info = write_shard(tmp_path / "deep" / "hops.parquet", rows)
     assert (info.table, info.rows) == ("hops", 3)
     assert read_rows(info.path, Hop, info.digest) == rows
+
+
+def test_all_that_is_known_of_a_hop_comes_back(tmp_path, make):
+    known = make.described_hop()
+    assert [name for name in Hop.model_fields if getattr(known, name) is None] == []
+    empty = make.described_hop(j=2, extrema_fraction=[], extrema_ev=[], missing_parameters=[])
+    rows = [known, make.hop(), empty]
+    assert read_rows(write_shard(tmp_path / "hops.parquet", rows).path, Hop) == rows
+
+
+@pytest.mark.parametrize(
+    "vacancy", ["4", "4_0_0", "-4_0_0_0", "4_0_0_0_0", "4_0_0_0\n", "4 0 0 0", "isolated"]
+)
+def test_a_vacancy_has_one_spelling(make, vacancy):
+    with pytest.raises(ValidationError, match="vacancy"):
+        make.hop(vacancy=vacancy)
 
 
 @pytest.mark.parametrize("identifier", HARD_IDS, ids=range(len(HARD_IDS)))
@@ -125,11 +143,14 @@ def test_the_causes_are_named(tmp_path, make):
         read_shard(tmp_path / "text.parquet")
 
 
-def test_a_shard_of_another_schema_is_refused(tmp_path, make, monkeypatch):
-    monkeypatch.setattr("storage.shards.SCHEMA_VERSION", 99)
+@pytest.mark.parametrize("version", [1, 99])
+def test_a_shard_of_another_schema_is_refused(tmp_path, make, monkeypatch, version):
+    monkeypatch.setattr("storage.shards.SCHEMA_VERSION", version)
     info = write_shard(tmp_path / "s.parquet", [make.stage_result()])
     monkeypatch.undo()
-    with pytest.raises(ShardError, match="schema version 99"):
+    with pytest.raises(
+        ShardError, match=rf"schema version {version}, not {SCHEMA_VERSION}; .*one version of lihop"
+    ):
         read_shard(info.path)
 
 

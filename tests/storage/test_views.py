@@ -138,6 +138,28 @@ def test_flags_name_what_to_be_careful_about(publish, make):
     ]
 
 
+def test_an_unconverged_path_is_flagged_and_stays_in_its_place(publish, make):
+    db = publish(
+        [
+            make.run(),
+            make.candidate("a", e_above_hull_ev=0.2), make.run_material(name="a"),
+            make.percolation("a", 0.1, in_domain=False, path_converged=False),
+            make.candidate("b"), make.run_material(name="b"),
+            make.percolation("b", 0.2, path_converged=True, site_energy_difference_ev=0.0),
+            make.candidate("c"), make.run_material(name="c"),
+            make.percolation("c", 0.3, path_converged=False, site_energy_difference_ev=0.25),
+        ]
+    )  # fmt: skip
+    assert _ranked(db, "rank", "material_id", "path_converged", "flags", "site_energy_difference_ev") == [
+        (
+            1, "a", False,
+            "outside training domain; rate-limiting path not converged; more than 0.1 eV above hull", None,
+        ),
+        (2, "b", True, None, 0.0),
+        (3, "c", False, "rate-limiting path not converged", 0.25),
+    ]  # fmt: skip
+
+
 def test_limiting_edge_is_that_of_the_dimension(publish, make):
     db = publish(
         [
@@ -167,6 +189,52 @@ def test_converged_refinements_go_before_predictions(publish, make):
         (2, "cnn", 0.9, None),
         (3, "chgnet-neb", 0.55, False),
         (4, None, None, None),
+    ]
+
+
+def test_each_mechanism_has_its_own_barrier(publish, make):
+    there, other = "4_0_-1_0", "4_0_0_0"
+    db = publish(
+        [
+            make.run(), *make.material(),
+            make.described_hop(j=1, vacancy=there), make.described_hop(j=1, vacancy=other),
+            make.prediction(j=1, barrier_ev=0.15, vacancy=there),
+            make.prediction(j=1, barrier_ev=0.25, vacancy=other),
+            make.refinement(j=1, barrier_ev=0.11, vacancy=there),
+        ]
+    )  # fmt: skip
+    found = [
+        (hop["j"], hop["mechanism"], hop["vacancy"], hop["method"], hop["barrier_ev"])
+        for hop in queries.hops_of(db, "hash-m1")
+    ]
+    assert found == [
+        (1, "isolated", "", "cnn", 0.2),
+        (1, "divacancy", there, "chgnet-neb", 0.11),
+        (1, "divacancy", other, "cnn", 0.25),
+        (2, "isolated", "", "cnn", 0.9),
+    ]
+    through_sql = queries.sql(db, "SELECT j, mechanism, vacancy, method, barrier_ev FROM hop_barriers").rows
+    assert list(through_sql) == found
+
+
+def test_a_barrier_carries_the_force_left_on_its_own_path(publish, make):
+    relaxed = {"vacancy": "", "mechanism": "isolated"}
+    db = publish(
+        [
+            make.run(), make.candidate(), make.run_material(),
+            make.described_hop(j=1, **relaxed), make.prediction(j=1),
+            make.described_hop(j=2, **relaxed, path_converged=False), make.refinement(j=2),
+            make.described_hop(j=3, **relaxed), make.refinement(j=3, residual_force_ev_ang=None),
+            make.described_hop(j=4, **relaxed), make.hop(j=5),
+        ]
+    )  # fmt: skip
+    columns = ("j", "method", "path_kind", "path_converged", "residual_force_ev_ang", "bvse_barrier_ev")
+    assert [tuple(hop[name] for name in columns) for hop in queries.hops_of(db, "hash-m1")] == [
+        (1, "cnn", "bvse", True, 0.01, 0.4),
+        (2, "chgnet-neb", "bvse", False, 0.04, 0.4),
+        (3, "chgnet-neb", "bvse", True, None, 0.4),
+        (4, None, "bvse", True, 0.01, 0.4),
+        (5, None, "straight", None, None, None),
     ]
 
 
