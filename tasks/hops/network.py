@@ -2,52 +2,42 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from pymatgen.core import Element
 
+from tasks.hops.blocking import blocked_by
+from tasks.hops.divacancy import NEIGHBOUR_SPREAD, find_divacancies, is_layered, nearest_orbits
 from tasks.hops.errors import HopsError, NoWorkingIonError, TooManyHopsError
 from tasks.hops.orbits import find_orbits
-from tasks.hops.path import images_in_box
 from tasks.hops.periodic import MAX_RANK, PeriodicGraph
-from tasks.hops.sites import working_ion_sites
-from tasks.hops.symmetry import DEFAULT_SYMPREC_ANG
+from tasks.hops.points import point_symmetry
+from tasks.hops.symmetry import DEFAULT_SYMPREC_ANG, spglib_cell
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-    from tasks.hops.orbits import Orbit
+    from tasks.hops.blocking import BlockedBy
+    from tasks.hops.divacancy import Divacancy
+    from tasks.hops.orbits import Orbit, Orbits
     from tasks.hops.periodic import Edge
+    from tasks.hops.points import PointSymmetry
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised whenever the same structure gives other results: it is part of the keys that results stand under."""
 
 DEFAULT_MAX_CUTOFF_ANG = 6.0
 """Longest hop that the default cutoff may choose: beyond it lies hardly any hop of the literature."""
 
+FIRST_REACH_ANG = 4.0
+"""Where the default cutoff is looked for first: most crystals connect by then, and looking far costs."""
+
 SHELL_TOLERANCE_ANG = 1e-3
 """Hops this little longer than the cutoff belong to its shell and count too."""
 
-MIN_LENGTH_SQUARED = 1e-12
-"""Keeps the distance from a segment of no length, between overlapping sites, a number."""
-
-HOST_ATOM_TOLERANCE_ANG = 0.5
-"""A host atom this near to the straight path blocks it.
-
-Of the 619 hops of the literature in devi2025, 98% stay clear of it by this much; half an ångström from a
-nucleus the straight path says nothing about the way that an ion would take round it.
-"""
-
-NETWORK_SITE_TOLERANCE_ANG = 0.7
-"""A third site of the network this near to the straight path makes the hop a composition of shorter ones.
-
-It is the distance within which an ion counts as being on a site; in devi2025 no hop but two, which start
-from sites that overlap, comes nearer than 1.2 Å to another working ion.
-"""
-
-BlockedBy = Literal["host_atom", "network_site"]
 Mechanism = Literal["isolated", "divacancy"]
 Vacancy = tuple[int, int, int, int]
 """A further vacant site (k, kx, ky, kz): site k in image (kx, ky, kz), where site i lies in the home cell."""
@@ -79,9 +69,9 @@ class NetworkHop:
         What the straight path runs through; both kinds are listed, neither carries percolation: round a host
         atom the straight path does not tell, and a hop through a site is two hops that are listed themselves.
     mechanism : {"isolated", "divacancy"}
-        Whether only the two ends are vacant or a common neighbour of theirs too, so that the ion may go through
-        the tetrahedron between the three. A divacancy hop is listed after the isolated hop of the same ends;
-        it carries no percolation of its own.
+        Whether only the two ends are vacant or a common neighbour of theirs too, so that the ion may go
+        through the tetrahedron between the three. A divacancy hop comes after the isolated hop of the same
+        ends; it carries no percolation of its own.
     also_vacant : tuple of int or None
         The further vacant site (k, kx, ky, kz) of a divacancy hop, with site i in the home cell.
     orbit_also_vacant : tuple of tuple of int
@@ -135,6 +125,7 @@ def hop_network(
     max_cutoff_ang: float = DEFAULT_MAX_CUTOFF_ANG,
     symprec: float = DEFAULT_SYMPREC_ANG,
     max_hops: int | None = None,
+    empty_sites_frac: NDArray[np.float64] | None = None,
 ) -> HopNetwork:
     """Find every symmetry-distinct hop between sites of the working ion.
 
@@ -156,6 +147,9 @@ def hop_network(
         Distance tolerance of the space group, in Å.
     max_hops : int or None
         Most symmetry-distinct hops that are accepted.
+    empty_sites_frac : ndarray of shape (E, 3), optional
+        Further sites of the network that hold no atom, in fractional coordinates of the stored cell: all
+        that are equivalent to any of them. They are numbered on after the stored sites.
 
     Returns
     -------
@@ -169,32 +163,26 @@ def hop_network(
     TooManyHopsError
         If there are more than ``max_hops``.
     HopsError
-        If a cutoff is not positive.
+        If a cutoff is not positive, or the empty sites are not an array of three columns of numbers.
     """
-    reach = max_cutoff_ang if cutoff_ang is None else cutoff_ang
-    if not reach > 0.0:
-        raise HopsError(f"A cutoff of {reach} Å was given: it must be positive; 6 Å is usual.")
-    sites = working_ion_sites(structure, working_ion)
-    if not sites:
-        raise NoWorkingIonError(
-            f"{structure.composition.reduced_formula} holds no {working_ion}: name an ion that it has."
-        )
-    found = find_orbits(structure, sites, reach, symprec)
-    orbits = [orbit for orbit in found.orbits if orbit.length_ang <= reach + SHELL_TOLERANCE_ANG]
-    blocks = _Blocks(structure, working_ion)
-    graph = PeriodicGraph(range(found.n_primitive_sites))
-    chosen_ang = _grow(graph, orbits, blocks, stop_at_full_rank=cutoff_ang is None)
-    if cutoff_ang is None and chosen_ang is not None:
-        reach = chosen_ang
-        orbits = [orbit for orbit in orbits if orbit.length_ang <= reach + SHELL_TOLERANCE_ANG]
-    if max_hops is not None and len(orbits) > max_hops:
-        raise TooManyHopsError(len(orbits), max_hops, reach)
+    reach_ang = max_cutoff_ang if cutoff_ang is None else cutoff_ang
+    if not reach_ang > 0.0:
+        raise HopsError(f"A cutoff of {reach_ang} Å was given: it must be positive; 6 Å is usual.")
+    crystal = _Crystal.of(structure, working_ion, empty_sites_frac, symprec)
+    shells = _Shells.within(crystal, reach_ang if cutoff_ang is not None else min(FIRST_REACH_ANG, reach_ang))
+    if cutoff_ang is None and shells.dimension < MAX_RANK and reach_ang > FIRST_REACH_ANG:
+        shells = _Shells.within(crystal, reach_ang)
+    if cutoff_ang is None and shells.last_rise_ang is not None:
+        reach_ang = shells.last_rise_ang
+    hops = _hops(crystal, shells, reach_ang)
+    if max_hops is not None and len(hops) > max_hops:
+        raise TooManyHopsError(len(hops), max_hops, reach_ang)
     return HopNetwork(
         working_ion=working_ion,
-        cutoff_ang=reach,
-        reached_dim=graph.dimension,
-        hops=tuple(_network_hop(structure, orbit, blocks.of(orbit)) for orbit in orbits),
-        symmetry_found=found.symmetry_found,
+        cutoff_ang=reach_ang,
+        reached_dim=shells.dimension,
+        hops=hops,
+        symmetry_found=crystal.points.operations.found,
     )
 
 
@@ -216,96 +204,170 @@ def percolating_orbits(network: HopNetwork) -> tuple[tuple[Edge, ...], ...]:
     )
 
 
-class _Blocks:
-    """What each orbit's straight path runs through, worked out once and only when asked for."""
+@dataclass(frozen=True)
+class _Crystal:
+    """A structure as arrays, with its network's sites as points: first occupied ones, then empty ones."""
 
-    def __init__(self, structure: Structure, working_ion: str) -> None:
-        self._frac = np.asarray(structure.frac_coords, dtype=np.float64)
-        self._lattice = np.asarray(structure.lattice.matrix, dtype=np.float64)
-        self._mobile = np.array([site.specie.symbol == working_ion for site in structure])
-        self._known: dict[int, BlockedBy | None] = {}
+    lattice: NDArray[np.float64]
+    frac: NDArray[np.float64]
+    numbers: NDArray[np.int64]
+    """All sites, the empty ones last; 0 for these."""
+    sites: NDArray[np.int64]
+    """Which of them the points are."""
+    n_occupied: int
+    points: PointSymmetry
 
-    def of(self, orbit: Orbit) -> BlockedBy | None:
-        """Return what blocks an orbit."""
-        key = id(orbit)
-        if key not in self._known:
-            self._known[key] = self._look(orbit.edges[0])
-        return self._known[key]
+    @classmethod
+    def of(
+        cls, structure: Structure, working_ion: str, empty: NDArray[np.float64] | None, symprec: float
+    ) -> _Crystal:
+        """Read a structure."""
+        lattice, frac, numbers = cell = spglib_cell(structure)
+        is_known = Element.is_valid_symbol(working_ion)
+        occupied = np.flatnonzero(numbers == Element(working_ion).Z) if is_known else np.array([], dtype=int)
+        if len(occupied) == 0:
+            raise NoWorkingIonError(
+                f"{structure.composition.reduced_formula} holds no {working_ion}: name an ion that it has."
+            )
+        empty_frac = _checked(empty)
+        n_empty = len(empty_frac)
+        return cls(
+            lattice=lattice,
+            frac=np.concatenate([frac, empty_frac]),
+            numbers=np.concatenate([numbers, np.zeros(n_empty, dtype=np.int64)]),
+            sites=np.concatenate([occupied, len(frac) + np.arange(n_empty)]).astype(np.int64),
+            n_occupied=len(occupied),
+            points=point_symmetry(cell, occupied, empty_frac, symprec),
+        )
 
-    def _look(self, edge: NDArray[np.int64]) -> BlockedBy | None:
-        """Measure the atoms near the straight path of one hop."""
-        i, j, image = edge[0], edge[1], edge[2:]
-        ends_frac = np.array([self._frac[i], self._frac[j] + image])
-        reach_ang = max(HOST_ATOM_TOLERANCE_ANG, NETWORK_SITE_TOLERANCE_ANG)
-        sites, shifts = images_in_box(self._frac, self._lattice, ends_frac, reach_ang)
-        is_end = ((sites == i) & ~shifts.any(axis=1)) | ((sites == j) & (shifts == image).all(axis=1))
-        sites, shifts = sites[~is_end], shifts[~is_end]
-        start, end = ends_frac @ self._lattice
-        distance_ang = distance_to_segment_ang((self._frac[sites] + shifts) @ self._lattice, start, end)
-        mobile = self._mobile[sites]
-        if (distance_ang[~mobile] < HOST_ATOM_TOLERANCE_ANG).any():
-            return "host_atom"
-        if (distance_ang[mobile] < NETWORK_SITE_TOLERANCE_ANG).any():
-            return "network_site"
-        return None
-
-
-def distance_to_segment_ang(
-    coords_ang: NDArray[np.float64], start_ang: NDArray[np.float64], end_ang: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return the distance of points from a straight segment.
-
-    Parameters
-    ----------
-    coords_ang : ndarray of shape (M, 3)
-        Cartesian points in Å.
-    start_ang, end_ang : ndarray of shape (3,)
-        Ends of the segment in Å.
-
-    Returns
-    -------
-    ndarray of shape (M,)
-        Distances in Å.
-    """
-    along = end_ang - start_ang
-    share = np.clip(
-        (coords_ang - start_ang) @ along / max(float(along @ along), MIN_LENGTH_SQUARED), 0.0, 1.0
-    )
-    distances: NDArray[np.float64] = np.linalg.norm(coords_ang - start_ang - share[:, None] * along, axis=1)
-    return distances
+    def edges_of(self, edges: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return pairs of points as pairs of sites."""
+        # Ascending points are ascending sites, so the order and the canonical form hold.
+        return np.concatenate([self.sites[edges[:, :2]], edges[:, 2:]], axis=1)
 
 
-def _grow(
-    graph: PeriodicGraph, orbits: list[Orbit], blocks: _Blocks, *, stop_at_full_rank: bool
-) -> float | None:
-    """Add unblocked orbits, shortest first; return the length at which the dimension last rose."""
-    last_rise_ang: float | None = None
-    for orbit in orbits:
-        if stop_at_full_rank and graph.dimension == MAX_RANK:
+@dataclass(frozen=True)
+class _Shells:
+    """Orbits up to a distance, what blocks each, and how far the unblocked ones connect."""
+
+    found: Orbits
+    orbits: tuple[Orbit, ...]
+    blocks: tuple[BlockedBy | None, ...]
+    dimension: int
+    last_rise_ang: float | None
+
+    @classmethod
+    def within(cls, crystal: _Crystal, reach_ang: float) -> _Shells:
+        """Look for orbits up to a distance."""
+        found = find_orbits(crystal.points, reach_ang)
+        orbits = tuple(o for o in found.orbits if o.length_ang <= reach_ang + SHELL_TOLERANCE_ANG)
+        first = found.edges[[int(orbit.members[0]) for orbit in orbits]]
+        is_network = np.zeros(len(crystal.frac), dtype=np.bool_)
+        is_network[crystal.sites] = True
+        blocks = blocked_by(crystal.frac, crystal.lattice, is_network, crystal.edges_of(first))
+        graph = PeriodicGraph(range(len(crystal.points.frac)))
+        last_rise_ang: float | None = None
+        for orbit, block in zip(orbits, blocks, strict=True):
+            before = graph.dimension
+            if before == MAX_RANK:
+                break
+            if block is not None:
+                continue
+            for i, j, ox, oy, oz in found.primitive_edges[orbit.primitive_members].tolist():
+                graph.add((i, j, ox, oy, oz))
+            if graph.dimension > before:
+                last_rise_ang = orbit.length_ang
+        return cls(found, orbits, tuple(blocks), graph.dimension, last_rise_ang)
+
+
+def _checked(empty: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    """Return the empty sites as an array, none of them given as no rows."""
+    if empty is None:
+        return np.empty((0, 3))
+    frac = np.asarray(empty, dtype=np.float64)
+    if frac.size == 0:
+        return np.empty((0, 3))
+    if frac.ndim != 2 or frac.shape[1] != 3 or not np.isfinite(frac).all():  # noqa: PLR2004
+        raise HopsError(
+            f"Empty sites of shape {frac.shape} were given: give a row of three finite fractional "
+            "coordinates for each."
+        )
+    return frac
+
+
+def _hops(crystal: _Crystal, shells: _Shells, reach_ang: float) -> tuple[NetworkHop, ...]:
+    """Put orbits into plain numbers, each followed by its divacancy hops."""
+    divacancies = _divacancies(crystal, shells)
+    hops: list[NetworkHop] = []
+    for orbit, block in zip(shells.orbits, shells.blocks, strict=True):
+        if orbit.length_ang > reach_ang + SHELL_TOLERANCE_ANG:
             break
-        if blocks.of(orbit) is not None:
-            continue
-        before = graph.dimension
-        for i, j, ox, oy, oz in orbit.primitive_edges.tolist():
-            graph.add((i, j, ox, oy, oz))
-        if graph.dimension > before:
-            last_rise_ang = orbit.length_ang
-    return last_rise_ang
+        edges = _tuples(crystal.edges_of(shells.found.edges[orbit.members]))
+        hop = NetworkHop(
+            i=edges[0][0],
+            j=edges[0][1],
+            image=edges[0][2:],
+            distance_ang=orbit.first_length_ang,
+            multiplicity=len(edges),
+            orbit=edges,
+            direction_symmetric=orbit.direction_symmetric,
+            blocked_by=block,
+        )
+        hops.append(hop)
+        hops += [_divacancy_hop(crystal, hop, one) for one in divacancies.get(edges[0], ())]
+    return tuple(hops)
 
 
-def _network_hop(structure: Structure, orbit: Orbit, blocked_by: BlockedBy | None) -> NetworkHop:
-    """Put an orbit into plain numbers, named by its smallest member."""
-    edges: tuple[Edge, ...] = tuple((i, j, ox, oy, oz) for i, j, ox, oy, oz in orbit.edges.tolist())
-    i, j, ox, oy, oz = edges[0]
-    frac = np.asarray(structure.frac_coords, dtype=np.float64)
-    vector = (frac[j] + (ox, oy, oz) - frac[i]) @ np.asarray(structure.lattice.matrix, dtype=np.float64)
-    return NetworkHop(
-        i=i,
-        j=j,
-        image=(ox, oy, oz),
-        distance_ang=float(np.linalg.norm(vector)),
-        multiplicity=len(edges),
-        orbit=edges,
-        direction_symmetric=orbit.direction_symmetric,
-        blocked_by=blocked_by,
+def _divacancies(crystal: _Crystal, shells: _Shells) -> dict[Edge, list[Divacancy]]:
+    """Return the divacancy hops by the hop that they are listed after; none unless the host is layered.
+
+    Empty sites take no part: a hop through them is a composition of hops that are listed themselves.
+    """
+    nearest = _nearest(crystal, shells)
+    if nearest and NEIGHBOUR_SPREAD * nearest[0].length_ang > shells.orbits[-1].length_ang:
+        # A short cutoff must not hide the third sides of triangles.
+        shells = _Shells.within(crystal, NEIGHBOUR_SPREAD * nearest[0].length_ang + SHELL_TOLERANCE_ANG)
+        nearest = _nearest(crystal, shells)
+    if not nearest or not is_layered(shells.found, nearest, len(crystal.points.frac)):
+        return {}
+    host = crystal.numbers > 0
+    host[crystal.sites] = False
+    found = find_divacancies(
+        shells.found,
+        nearest,
+        np.concatenate([crystal.points.stored_frac, crystal.frac[host]]),
+        np.concatenate([np.zeros(len(crystal.sites), dtype=np.int64), crystal.numbers[host]]),
+        crystal.lattice,
     )
+    return {_tuples(crystal.edges_of(shells.found.edges[[row]]))[0]: some for row, some in found.items()}
+
+
+def _nearest(crystal: _Crystal, shells: _Shells) -> list[Orbit]:
+    """Return the unblocked nearest-neighbour orbits between occupied sites."""
+    edges = shells.found.edges
+    open_orbits = [
+        orbit
+        for orbit, block in zip(shells.orbits, shells.blocks, strict=True)
+        if block is None and edges[orbit.members[0], 1] < crystal.n_occupied
+    ]
+    return nearest_orbits(open_orbits) if open_orbits else []
+
+
+def _divacancy_hop(crystal: _Crystal, hop: NetworkHop, found: Divacancy) -> NetworkHop:
+    """Return a divacancy hop beside the isolated one of the same ends."""
+    members = np.column_stack([crystal.sites[found.vacancies[:, 0]], found.vacancies[:, 1:]])
+    vacancies: tuple[Vacancy, ...] = tuple((k, kx, ky, kz) for k, kx, ky, kz in members.tolist())
+    return replace(
+        hop,
+        multiplicity=len(vacancies),
+        orbit=_tuples(crystal.edges_of(found.edges)),
+        direction_symmetric=found.direction_symmetric,
+        mechanism="divacancy",
+        also_vacant=vacancies[0],
+        orbit_also_vacant=vacancies,
+    )
+
+
+def _tuples(edges: NDArray[np.int64]) -> tuple[Edge, ...]:
+    """Return pairs as plain tuples."""
+    return tuple((i, j, ox, oy, oz) for i, j, ox, oy, oz in edges.tolist())

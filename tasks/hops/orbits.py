@@ -1,4 +1,4 @@
-"""Pairs of sites up to a distance, grouped by the space group in exact integer arithmetic."""
+"""Pairs of points up to a distance, grouped by the space group in exact integer arithmetic."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.hops.symmetry import primitive_cell, site_operations
-
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-    from pymatgen.core import Structure
 
-    from tasks.hops.symmetry import PrimitiveCell, SiteOperations
+    from tasks.hops.points import PointSymmetry, SiteOperations
 
 ENUMERATION_MARGIN_ANG = 0.1
 """Reach beyond the distance asked for while orbits are built, so that noise cannot cut one in two."""
 
 CHUNK_ENTRIES = 1_000_000
-"""Pairs times images that are looked at at once, so that memory stays bounded."""
+"""Pairs times images, or pairs times operations, that are looked at at once: memory stays bounded."""
+
+MAX_DENSE_KEYS = 300_000
+"""Keys up to which a table that holds them all is quicker than a sorted list."""
 
 
 @dataclass(frozen=True)
@@ -30,99 +30,172 @@ class Orbit:
     ----------
     length_ang : float
         Mean length of its members in the stored cell, in Å.
-    edges : ndarray of shape (m, 5), int64
-        Members (i, j, ox, oy, oz) in the stored cell, canonical and ascending; stored site indices.
-    primitive_edges : ndarray of shape (p, 5), int64
-        Members in the primitive cell; i and j count its working-ion sites.
+    first_length_ang : float
+        Length of its first member in Å.
+    members : ndarray of shape (m,), int64
+        Its members, as rows of the stored pairs.
+    primitive_members : ndarray of shape (p,), int64
+        Those in the primitive cell, as rows of the primitive pairs.
     direction_symmetric : bool
         Whether an operation maps a member onto its own reverse.
     """
 
     length_ang: float
-    edges: NDArray[np.int64]
-    primitive_edges: NDArray[np.int64]
+    first_length_ang: float
+    members: NDArray[np.int64]
+    primitive_members: NDArray[np.int64]
     direction_symmetric: bool
 
 
 @dataclass(frozen=True)
 class Orbits:
-    """All orbits of a structure's working-ion pairs up to a distance.
+    """All orbits of a crystal's pairs of points up to a distance.
+
+    A directed pair is named by the row of its undirected pair, or, where it is the reverse of what stands
+    there, by that row plus the number of rows.
 
     Parameters
     ----------
     orbits : tuple of Orbit
         Shortest first.
-    n_primitive_sites : int
-        Working-ion sites in the primitive cell.
-    symmetry_found : bool
-        False when spglib failed.
+    edges : ndarray of shape (E, 5), int64
+        Undirected pairs (i, j, ox, oy, oz) of the stored cell, canonical and ascending; i and j count points.
+    primitive_edges : ndarray of shape (P, 5), int64
+        Those of the primitive cell.
+    mapped : ndarray of shape (K, 2 P), int64
+        Directed primitive pair that each operation takes each directed primitive pair to; -1 for one that is
+        longer than those that were enumerated.
+    in_primitive : ndarray of shape (2 E,), int64
+        Directed primitive pair of each directed stored pair; -1 as above.
     """
 
     orbits: tuple[Orbit, ...]
-    n_primitive_sites: int
-    symmetry_found: bool
+    edges: NDArray[np.int64]
+    primitive_edges: NDArray[np.int64]
+    mapped: NDArray[np.int64]
+    in_primitive: NDArray[np.int64]
 
 
-def find_orbits(structure: Structure, sites: tuple[int, ...], reach_ang: float, symprec: float) -> Orbits:
-    """Group all pairs of the given sites, up to a distance, by the space group.
+def find_orbits(points: PointSymmetry, reach_ang: float) -> Orbits:
+    """Group all pairs of points, up to a distance, by the space group.
 
-    The space group of the primitive cell acts on (site, image) pairs there; pairs of the stored cell are
+    The space group of the primitive cell acts on (point, image) pairs there; pairs of the stored cell are
     looked up in it. So a supercell gives the same orbits, even one that breaks the crystal's own rotations.
 
     Parameters
     ----------
-    structure : Structure
-        An ordered crystal.
-    sites : tuple of int
-        Sites of the working ion.
+    points : PointSymmetry
+        The points and their symmetry.
     reach_ang : float
         Largest distance in Å.
-    symprec : float
-        Distance tolerance of the space group, in Å.
 
     Returns
     -------
     Orbits
         Orbits whose mean length lies within the distance and a margin of 0.1 Å, shortest first.
     """
-    cell = primitive_cell(structure, symprec)
-    numbers = np.asarray(structure.atomic_numbers, dtype=np.int64)[cell.sites]
-    working = np.unique(cell.index_of_site[list(sites)])
-    operations = site_operations(cell, numbers, working, symprec)
-    # Noise may put a pair inside the reach in one cell and outside in the other: look further in primitive.
-    primitive, _ = enumerate_edges(cell.frac[working], cell.lattice, reach_ang + 2.0 * ENUMERATION_MARGIN_ANG)
-    table = _EdgeTable(primitive, len(working))
-    label, symmetric = _label(primitive, table, operations)
-    stored, lengths = enumerate_edges(
-        np.asarray(structure.frac_coords)[list(sites)],
-        np.asarray(structure.lattice.matrix),
-        reach_ang + ENUMERATION_MARGIN_ANG,
-    )
-    stored_label = label[table.find(_to_primitive(stored, sites, cell, working))]
-    site_index = np.asarray(sites, dtype=np.int64)
-    orbits = []
+    reach_ang += ENUMERATION_MARGIN_ANG
+    edges, lengths = enumerate_edges(points.stored_frac, points.stored_lattice, reach_ang)
+    if points.is_stored:
+        primitive = edges
+    else:
+        # Noise may put a pair inside the reach in one cell and outside in the other: look further here.
+        primitive, _ = enumerate_edges(points.frac, points.lattice, reach_ang + ENUMERATION_MARGIN_ANG)
+    table = DirectedTable(primitive, points.operations)
+    forward = table.map_all(primitive)
+    label, symmetric = merge(forward)
+    n_edges, n_primitive = len(edges), len(primitive)
+    in_primitive = np.arange(n_edges) if points.is_stored else table.find(_to_primitive(edges, points))
     # A pair that is not in the table is longer than its image in the primitive cell by more than the margin:
     # noise far beyond symprec, which the space group would not have overlooked.
-    for number in np.unique(stored_label[stored_label < len(primitive)]):
-        members = stored[stored_label == number]
-        # Ascending local indices are ascending stored indices, so the order and the canonical form hold.
-        edges = np.column_stack([site_index[members[:, :2]], members[:, 2:]])
-        orbits.append(
-            Orbit(
-                length_ang=float(lengths[stored_label == number].mean()),
-                edges=edges,
-                primitive_edges=primitive[label[:-1] == number],
-                direction_symmetric=bool(symmetric[number]),
-            )
+    stored_label = np.where(in_primitive < 0, -1, label[in_primitive % max(n_primitive, 1)])
+    primitive_groups = _groups(label)
+    orbits = [
+        Orbit(
+            length_ang=float(lengths[members].mean()),
+            first_length_ang=float(lengths[members[0]]),
+            members=members,
+            primitive_members=primitive_groups[number],
+            direction_symmetric=bool(symmetric[number]),
         )
-    orbits.sort(key=lambda orbit: (round(orbit.length_ang, 6), orbit.edges[0].tolist()))
-    return Orbits(tuple(orbits), len(working), operations.found)
+        for number, members in _groups(stored_label).items()
+        if number >= 0
+    ]
+    # Members ascend, so the first rows compare as the first pairs do.
+    orbits.sort(key=lambda orbit: (round(orbit.length_ang, 6), int(orbit.members[0])))
+    return Orbits(
+        orbits=tuple(orbits),
+        edges=edges,
+        primitive_edges=primitive,
+        mapped=np.concatenate([forward, reverse_of(forward, n_primitive)], axis=1),
+        in_primitive=np.concatenate([in_primitive, reverse_of(in_primitive, n_primitive)]),
+    )
+
+
+def reverse_of(directed: NDArray[np.int64], n_edges: int) -> NDArray[np.int64]:
+    """Return the reverses of directed pairs.
+
+    Parameters
+    ----------
+    directed : ndarray of int64
+        Directed pairs as `Orbits` names them; -1 for none.
+    n_edges : int
+        How many undirected pairs there are.
+
+    Returns
+    -------
+    ndarray of int64
+        Their reverses; -1 for none.
+    """
+    return np.where(directed < 0, -1, np.where(directed < n_edges, directed + n_edges, directed - n_edges))
+
+
+def merge(mapped: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+    """Group things that have a direction by the operations that map them onto each other.
+
+    Parameters
+    ----------
+    mapped : ndarray of shape (K, N), int64
+        What each operation takes each of N things to: m for the thing m, N + m for its reverse, -1 for what
+        is not among them.
+
+    Returns
+    -------
+    label : ndarray of shape (N,), int64
+        First member of the orbit of each.
+    symmetric : ndarray of shape (N,), bool
+        Whether an operation maps a member of its orbit onto that member's own reverse.
+    """
+    n_ops, n_things = mapped.shape
+    everyone = np.arange(n_things, dtype=np.int64)
+    own_reverse = (mapped == everyone + n_things).any(axis=0)
+    thing = np.where(mapped < 0, everyone, mapped % max(n_things, 1))
+    label: NDArray[np.int64] = thing.min(axis=0, initial=n_things)
+    if not (label[thing] == label).all():
+        # Operations found within a tolerance need not form a group: then orbits that touch are one.
+        label = _components(thing, n_ops, n_things)
+    symmetric = np.zeros(n_things, dtype=np.bool_)
+    symmetric[label[own_reverse]] = True
+    return label, symmetric[label]
+
+
+def _components(thing: NDArray[np.int64], n_ops: int, n_things: int) -> NDArray[np.int64]:
+    """Return the first member of the connected component of each thing."""
+    # Loaded late: it is hardly ever needed.
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = (np.ones(n_ops * n_things, dtype=np.int8), (np.tile(np.arange(n_things), n_ops), thing.ravel()))
+    _, component = connected_components(coo_array(links, shape=(n_things, n_things)), directed=False)
+    _, first = np.unique(component, return_index=True)
+    label: NDArray[np.int64] = first[component].astype(np.int64)
+    return label
 
 
 def enumerate_edges(
     frac: NDArray[np.float64], lattice: NDArray[np.float64], reach_ang: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """List all undirected pairs of sites up to a distance.
+    """List all undirected pairs of points up to a distance.
 
     Parameters
     ----------
@@ -145,118 +218,152 @@ def enumerate_edges(
     margin = reach_ang * np.linalg.norm(np.linalg.inv(lattice), axis=0)
     low = np.ceil(-margin - delta.max(axis=0)).astype(np.int64)
     high = np.floor(margin - delta.min(axis=0)).astype(np.int64)
-    grid = np.meshgrid(*(np.arange(a, b + 1) for a, b in zip(low, high, strict=True)), indexing="ij")
-    shifts = np.stack(grid, axis=-1).reshape(-1, 3)
+    shifts = lattice_box(low, high)
+    shifts_ang, delta_ang = shifts @ lattice, delta @ lattice
     step = max(1, CHUNK_ENTRIES // len(shifts))
     found = []
     for start in range(0, len(delta), step):
-        vectors = (delta[start : start + step, None, :] + shifts) @ lattice
-        pair, cell = np.nonzero(np.einsum("psk,psk->ps", vectors, vectors) <= reach_ang**2)
-        found.append((pair + start, cell))
-    pair = np.concatenate([p for p, _ in found])
-    image = shifts[np.concatenate([c for _, c in found])]
-    lengths = np.linalg.norm((delta[pair] + image) @ lattice, axis=1)
+        vectors = delta_ang[start : start + step, None, :] + shifts_ang
+        squared = np.einsum("psk,psk->ps", vectors, vectors)
+        pair, cell = np.nonzero(squared <= reach_ang**2)
+        found.append((pair + start, cell, squared[pair, cell]))
+    pair, cell, squared = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    image = shifts[cell]
+    # Pairs ascend, and so do the shifts of each: the edges come out in ascending order.
     keep = (first[pair] != second[pair]) | (_sign(image) < 0)
-    edges = np.column_stack([first[pair], second[pair], image])[keep]
-    order = np.lexsort(edges.T[::-1])
-    return edges[order], lengths[keep][order]
+    edges = np.empty((int(keep.sum()), 5), dtype=np.int64)
+    edges[:, 0], edges[:, 1], edges[:, 2:] = first[pair[keep]], second[pair[keep]], image[keep]
+    return edges, np.sqrt(squared[keep])
 
 
-def canonical(edges: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return each edge in the smaller of its two directions.
+def lattice_box(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
+    """List all lattice vectors between two corners, both included, in ascending order.
 
     Parameters
     ----------
-    edges : ndarray of shape (E, 5)
-        (i, j, ox, oy, oz).
+    low, high : ndarray of shape (3,)
+        The corners.
 
     Returns
     -------
-    ndarray of shape (E, 5)
-        Those, or (j, i, -ox, -oy, -oz).
+    ndarray of shape (S, 3), int64
+        The vectors.
     """
-    i, j, image = edges[:, 0], edges[:, 1], edges[:, 2:]
-    swap = (i > j) | ((i == j) & (_sign(image) > 0))
-    reverse = np.column_stack([j, i, -image])
-    return np.where(swap[:, None], reverse, edges)
+    shape = np.maximum(high - low + 1, 0)
+    return np.indices(shape, dtype=np.int64).reshape(3, -1).T + low
 
 
 def _sign(image: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return the sign of each vector's first entry that is not zero."""
-    sign = np.sign(image)
-    result: NDArray[np.int64] = np.where(
-        sign[:, 0] != 0, sign[:, 0], np.where(sign[:, 1] != 0, sign[:, 1], sign[:, 2])
-    )
+    # Entries are far below the weight between them.
+    result: NDArray[np.int64] = np.sign(image @ np.array([1_000_000, 1_000, 1], dtype=np.int64))
     return result
 
 
-class _EdgeTable:
-    """Finds edges by one integer made of their five."""
+class DirectedTable:
+    """Finds directed pairs by one integer made of their five.
 
-    def __init__(self, edges: NDArray[np.int64], n_sites: int) -> None:
-        self._n = n_sites
-        self._half = int(np.abs(edges[:, 2:]).max(initial=0)) + 1
-        self._keys = self._key(edges)
+    Parameters
+    ----------
+    edges : ndarray of shape (E, 5)
+        Undirected pairs.
+    operations : SiteOperations
+        What may act on them.
+    """
+
+    def __init__(self, edges: NDArray[np.int64], operations: SiteOperations) -> None:
+        self._operations = operations
+        self._n = operations.permutation.shape[1]
+        # No operation takes an image out of this box, so no two pairs that are looked up share a key.
+        reach = np.abs(edges[:, 2:]).max(axis=0, initial=0)
+        turned = (np.abs(operations.rotations) @ reach).max(axis=0)
+        half = np.maximum(turned, reach) + 2 * np.abs(operations.shift).max(axis=(0, 1)) + 1
+        self._half = half.astype(np.int64)
+        width = 2 * self._half + 1
+        self._weights = np.array([width[1] * width[2], width[2], 1], dtype=np.int64)
+        self._cells = int(width.prod())
+        self._size = self._n * self._n * self._cells
+        reverse = np.concatenate([edges[:, 1::-1], -edges[:, 2:]], axis=1)
+        keys = self._key(np.concatenate([edges, reverse]))
+        self._dense: NDArray[np.int64] | None = None
+        if self._size <= MAX_DENSE_KEYS:
+            self._dense = np.full(self._size, -1, dtype=np.int64)
+            self._dense[keys] = np.arange(len(keys))
+        else:
+            self._order = np.argsort(keys, kind="stable")
+            self._sorted = keys[self._order]
 
     def find(self, edges: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the index of each edge; -1 where the table does not hold it."""
-        if len(self._keys) == 0:
-            return np.full(len(edges), -1, dtype=np.int64)
-        keys = self._key(edges)
-        where = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
-        outside = (np.abs(edges[:, 2:]) >= self._half).any(axis=1)
-        return np.where((self._keys[where] == keys) & ~outside, where, -1)
+        """Return the directed pair that each row names; -1 where the table does not hold it.
+
+        Parameters
+        ----------
+        edges : ndarray of shape (M, 5)
+            Directed pairs.
+
+        Returns
+        -------
+        ndarray of shape (M,), int64
+            Their names.
+        """
+        inside = (np.abs(edges[:, 2:]) <= self._half).all(axis=1)
+        return np.where(inside, self._find_keys(np.where(inside, self._key(edges), 0)), -1)
+
+    def map_all(self, edges: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the directed pair that each operation takes each pair of the table to.
+
+        Parameters
+        ----------
+        edges : ndarray of shape (E, 5)
+            The undirected pairs of the table.
+
+        Returns
+        -------
+        ndarray of shape (K, E), int64
+            Directed pairs; -1 for those that the table does not hold.
+        """
+        operations = self._operations
+        i, j, image = edges[:, 0], edges[:, 1], edges[:, 2:]
+        # A key is linear in the image, so operations act on keys without images being written out.
+        turn = self._weights @ operations.rotations
+        move = operations.shift @ self._weights
+        start = operations.permutation * (self._n * self._cells) - move
+        end = operations.permutation * self._cells + move + self._half @ self._weights
+        mapped = np.empty((len(turn), len(edges)), dtype=np.int64)
+        step = max(1, CHUNK_ENTRIES // max(len(edges), 1))
+        for k in range(0, len(turn), step):
+            some = slice(k, k + step)
+            mapped[some] = self._find_keys(turn[some] @ image.T + start[some][:, i] + end[some][:, j])
+        return mapped
 
     def _key(self, edges: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Pack edges so that ascending edges have ascending keys."""
-        width = 2 * self._half + 1
-        key = edges[:, 0] * self._n + edges[:, 1]
-        for column in (2, 3, 4):
-            key = key * width + (edges[:, column] + self._half)
+        """Pack directed pairs."""
+        pair = edges[:, 0] * self._n + edges[:, 1]
+        key: NDArray[np.int64] = pair * self._cells + (edges[:, 2:] + self._half) @ self._weights
         return key
 
-
-def _label(
-    edges: NDArray[np.int64], table: _EdgeTable, operations: SiteOperations
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-    """Return the orbit of each edge, named by its first member, and whether orbits are reversible.
-
-    The arrays have one entry more than there are edges: -1, for edges that are not in the table, names it.
-    """
-    label = np.full(len(edges) + 1, -1, dtype=np.int64)
-    symmetric = np.zeros(len(edges) + 1, dtype=np.bool_)
-    label[-1] = len(edges)
-    for seed in range(len(edges)):
-        if label[seed] >= 0:
-            continue
-        i, j, image = edges[seed, 0], edges[seed, 1], edges[seed, 2:]
-        raw = np.column_stack(
-            [
-                operations.permutation[:, i],
-                operations.permutation[:, j],
-                operations.rotations @ image + operations.shift[:, j] - operations.shift[:, i],
-            ]
-        )
-        reverse = np.concatenate([[j, i], -image])
-        members = table.find(canonical(raw))
-        members = members[members >= 0]
-        # Operations found within a tolerance need not form a group: then orbits that touch are one.
-        touched = np.unique(label[members])
-        for old in touched[touched >= 0]:
-            label[label == old] = seed
-            symmetric[seed] |= symmetric[old]
-        label[members] = seed
-        label[seed] = seed
-        symmetric[seed] |= bool((raw == reverse).all(axis=1).any())
-    return label, symmetric
+    def _find_keys(self, keys: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Look packed pairs up."""
+        if self._dense is not None:
+            return self._dense[keys]
+        if len(self._sorted) == 0:
+            return np.full(keys.shape, -1, dtype=np.int64)
+        where = np.minimum(np.searchsorted(self._sorted, keys), len(self._sorted) - 1)
+        return np.where(self._sorted[where] == keys, self._order[where], -1)
 
 
-def _to_primitive(
-    edges: NDArray[np.int64], sites: tuple[int, ...], cell: PrimitiveCell, working: NDArray[np.int64]
-) -> NDArray[np.int64]:
-    """Return stored edges as canonical edges between the primitive cell's working-ion sites."""
-    stored = np.asarray(sites, dtype=np.int64)[edges[:, :2]]
-    ends = np.searchsorted(working, cell.index_of_site[stored])
-    offset = cell.offset_of_site[stored]
-    image = edges[:, 2:] @ cell.stored_lattice + offset[:, 1] - offset[:, 0]
-    return canonical(np.column_stack([ends, image]))
+def _groups(label: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
+    """Return the ascending rows that carry each label."""
+    if len(label) == 0:
+        return {}
+    order = np.argsort(label, kind="stable")
+    ordered = label[order]
+    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
+    return dict(zip(ordered[starts].tolist(), np.split(order, starts[1:]), strict=True))
+
+
+def _to_primitive(edges: NDArray[np.int64], points: PointSymmetry) -> NDArray[np.int64]:
+    """Return stored pairs as directed pairs of the primitive cell."""
+    ends, offset = points.index[edges[:, :2]], points.offset[edges[:, :2]]
+    image = edges[:, 2:] @ points.multiples + offset[:, 1] - offset[:, 0]
+    return np.column_stack([ends, image])

@@ -216,7 +216,7 @@ def test_bad_draws_are_refused(barriers, members, draws, message):
     ("name", "barriers", "dim", "words"),
     [
         ("LiFePO4", [0.3, 2.0, 2.0, 2.0], 1, "[010]"),
-        ("LiCoO2", [0.3, 2.0, 2.0], 2, "(001)"),
+        ("LiCoO2", [0.3, 0.2, 2.0, 2.0], 2, "(001)"),
         ("LiMn2O4", [0.4], 3, "isotropic"),
     ],
 )
