@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
-from tasks.hops.path import images_in_box
+from tasks.hops.orbits import lattice_box, sphere_margins
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,17 +60,26 @@ def blocked_by(
     """
     if len(edges) == 0:
         return []
-    start_frac, end_frac = frac[edges[:, 0]], frac[edges[:, 1]] + edges[:, 2:]
+    # Within one cell, however far from it the coordinates are given: else the box of images grows.
+    cells = np.floor(frac).astype(np.int64)
+    frac = frac - cells
+    image = edges[:, 2:] + cells[edges[:, 1]] - cells[edges[:, 0]]
+    start_frac, end_frac = frac[edges[:, 0]], frac[edges[:, 1]] + image
     reach_ang = max(HOST_ATOM_TOLERANCE_ANG, NETWORK_SITE_TOLERANCE_ANG)
-    sites, shifts = images_in_box(frac, lattice, np.concatenate([start_frac, end_frac]), reach_ang)
+    ends_frac = np.concatenate([start_frac, end_frac])
+    margin = reach_ang * sphere_margins(lattice)
+    low = np.ceil(ends_frac.min(axis=0) - margin - frac.max(axis=0)).astype(np.int64)
+    high = np.floor(ends_frac.max(axis=0) + margin - frac.min(axis=0)).astype(np.int64)
+    shifts = lattice_box(low, high)
     # One integer a site in an image, so that the ends of each hop are told from what lies between them.
-    width = 2 * int(np.abs(shifts).max(initial=0)) + 1
-    weights = np.array([width * width, width, 1], dtype=np.int64)
-    codes = sites * width**3 + shifts @ weights
-    home, away = edges[:, 0] * width**3, edges[:, 1] * width**3 + edges[:, 2:] @ weights
+    width = high - low + 1
+    weights = np.array([width[1] * width[2], width[2], 1], dtype=np.int64) * len(frac)
+    codes = (shifts @ weights)[:, None] + np.arange(len(frac))
+    home, away = edges[:, 0], edges[:, 1] + image @ weights
+    coords_ang = ((shifts @ lattice)[:, None] + frac @ lattice).reshape(-1, 3)
+    codes, sites = codes.ravel(), np.tile(np.arange(len(frac)), len(shifts))
     is_site = is_network[sites]
     limit = np.where(is_site, NETWORK_SITE_TOLERANCE_ANG, HOST_ATOM_TOLERANCE_ANG) ** 2
-    coords_ang = (frac[sites] + shifts) @ lattice
     start, along = start_frac @ lattice, (end_frac - start_frac) @ lattice
     through_host = np.empty(len(edges), dtype=np.bool_)
     through_site = np.empty(len(edges), dtype=np.bool_)

@@ -250,6 +250,7 @@ class _Crystal:
 class _Shells:
     """Orbits up to a distance, what blocks each, and how far the unblocked ones connect."""
 
+    reach_ang: float
     found: Orbits
     orbits: tuple[Orbit, ...]
     blocks: tuple[BlockedBy | None, ...]
@@ -266,6 +267,7 @@ class _Shells:
         is_network[crystal.sites] = True
         blocks = blocked_by(crystal.frac, crystal.lattice, is_network, crystal.edges_of(first))
         graph = PeriodicGraph(range(len(crystal.points.frac)))
+        primitive_edges = _tuples(found.primitive_edges)
         last_rise_ang: float | None = None
         for orbit, block in zip(orbits, blocks, strict=True):
             before = graph.dimension
@@ -273,11 +275,11 @@ class _Shells:
                 break
             if block is not None:
                 continue
-            for i, j, ox, oy, oz in found.primitive_edges[orbit.primitive_members].tolist():
-                graph.add((i, j, ox, oy, oz))
+            for member in orbit.primitive_members.tolist():
+                graph.add(primitive_edges[member])
             if graph.dimension > before:
                 last_rise_ang = orbit.length_ang
-        return cls(found, orbits, tuple(blocks), graph.dimension, last_rise_ang)
+        return cls(reach_ang, found, orbits, tuple(blocks), graph.dimension, last_rise_ang)
 
 
 def _checked(empty: NDArray[np.float64] | None) -> NDArray[np.float64]:
@@ -298,11 +300,12 @@ def _checked(empty: NDArray[np.float64] | None) -> NDArray[np.float64]:
 def _hops(crystal: _Crystal, shells: _Shells, reach_ang: float) -> tuple[NetworkHop, ...]:
     """Put orbits into plain numbers, each followed by its divacancy hops."""
     divacancies = _divacancies(crystal, shells)
+    all_edges = _tuples(crystal.edges_of(shells.found.edges))
     hops: list[NetworkHop] = []
     for orbit, block in zip(shells.orbits, shells.blocks, strict=True):
         if orbit.length_ang > reach_ang + SHELL_TOLERANCE_ANG:
             break
-        edges = _tuples(crystal.edges_of(shells.found.edges[orbit.members]))
+        edges = tuple([all_edges[member] for member in orbit.members.tolist()])
         hop = NetworkHop(
             i=edges[0][0],
             j=edges[0][1],
@@ -324,7 +327,7 @@ def _divacancies(crystal: _Crystal, shells: _Shells) -> dict[Edge, list[Divacanc
     Empty sites take no part: a hop through them is a composition of hops that are listed themselves.
     """
     nearest = _nearest(crystal, shells)
-    if nearest and NEIGHBOUR_SPREAD * nearest[0].length_ang > shells.orbits[-1].length_ang:
+    if nearest and NEIGHBOUR_SPREAD * nearest[0].length_ang > shells.reach_ang:
         # A short cutoff must not hide the third sides of triangles.
         shells = _Shells.within(crystal, NEIGHBOUR_SPREAD * nearest[0].length_ang + SHELL_TOLERANCE_ANG)
         nearest = _nearest(crystal, shells)

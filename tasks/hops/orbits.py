@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -108,17 +109,21 @@ def find_orbits(points: PointSymmetry, reach_ang: float) -> Orbits:
     in_primitive = np.arange(n_edges) if points.is_stored else table.find(_to_primitive(edges, points))
     # A pair that is not in the table is longer than its image in the primitive cell by more than the margin:
     # noise far beyond symprec, which the space group would not have overlooked.
-    stored_label = np.where(in_primitive < 0, -1, label[in_primitive % max(n_primitive, 1)])
-    primitive_groups = _groups(label)
+    stored_label = label
+    if not points.is_stored:
+        stored_label = np.where(in_primitive < 0, -1, label[in_primitive % max(n_primitive, 1)])
+    groups = _groups(stored_label)
+    primitive_groups = groups if points.is_stored else _groups(label)
+    total_ang = np.bincount(stored_label[stored_label >= 0], lengths[stored_label >= 0], minlength=1)
     orbits = [
         Orbit(
-            length_ang=float(lengths[members].mean()),
+            length_ang=float(total_ang[number]) / len(members),
             first_length_ang=float(lengths[members[0]]),
             members=members,
             primitive_members=primitive_groups[number],
             direction_symmetric=bool(symmetric[number]),
         )
-        for number, members in _groups(stored_label).items()
+        for number, members in groups.items()
         if number >= 0
     ]
     # Members ascend, so the first rows compare as the first pairs do.
@@ -213,9 +218,12 @@ def enumerate_edges(
     lengths : ndarray of shape (E,)
         Their lengths in Å.
     """
-    first, second = np.triu_indices(len(frac))
-    delta = frac[second] - frac[first]
-    margin = reach_ang * np.linalg.norm(np.linalg.inv(lattice), axis=0)
+    everyone = np.arange(len(frac))
+    first, second = (everyone[:, None] <= everyone).nonzero()
+    # Within one cell, however far from it the coordinates are given: else the box of images grows.
+    cells = np.floor(frac)
+    delta = (frac - cells)[second] - (frac - cells)[first]
+    margin = reach_ang * sphere_margins(lattice)
     low = np.ceil(-margin - delta.max(axis=0)).astype(np.int64)
     high = np.floor(margin - delta.min(axis=0)).astype(np.int64)
     shifts = lattice_box(low, high)
@@ -225,15 +233,36 @@ def enumerate_edges(
     for start in range(0, len(delta), step):
         vectors = delta_ang[start : start + step, None, :] + shifts_ang
         squared = np.einsum("psk,psk->ps", vectors, vectors)
-        pair, cell = np.nonzero(squared <= reach_ang**2)
+        pair, cell = (squared <= reach_ang**2).nonzero()
         found.append((pair + start, cell, squared[pair, cell]))
     pair, cell, squared = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    image = shifts[cell]
+    # Shifts ascend, so those before the one in the middle, zero, are negative: one direction of each pair.
+    zero = int(np.ravel_multi_index(-low, high - low + 1))
+    keep = ((first[pair] != second[pair]) | (cell < zero)).nonzero()[0]
+    pair = pair[keep]
     # Pairs ascend, and so do the shifts of each: the edges come out in ascending order.
-    keep = (first[pair] != second[pair]) | (_sign(image) < 0)
-    edges = np.empty((int(keep.sum()), 5), dtype=np.int64)
-    edges[:, 0], edges[:, 1], edges[:, 2:] = first[pair[keep]], second[pair[keep]], image[keep]
+    edges = np.empty((len(keep), 5), dtype=np.int64)
+    edges[:, 0], edges[:, 1] = first[pair], second[pair]
+    edges[:, 2:] = shifts[cell[keep]] + (cells[first[pair]] - cells[second[pair]]).astype(np.int64)
     return edges, np.sqrt(squared[keep])
+
+
+def sphere_margins(lattice: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return how far a sphere of 1 Å reaches along each fractional coordinate.
+
+    Parameters
+    ----------
+    lattice : ndarray of shape (3, 3)
+        Lattice vectors as rows, in Å.
+
+    Returns
+    -------
+    ndarray of shape (3,)
+        The lengths of the reciprocal vectors, in 1/Å.
+    """
+    inverse = np.linalg.inv(lattice)
+    margins: NDArray[np.float64] = np.sqrt(np.einsum("xa,xa->a", inverse, inverse))
+    return margins
 
 
 def lattice_box(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -251,13 +280,6 @@ def lattice_box(low: NDArray[np.int64], high: NDArray[np.int64]) -> NDArray[np.i
     """
     shape = np.maximum(high - low + 1, 0)
     return np.indices(shape, dtype=np.int64).reshape(3, -1).T + low
-
-
-def _sign(image: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return the sign of each vector's first entry that is not zero."""
-    # Entries are far below the weight between them.
-    result: NDArray[np.int64] = np.sign(image @ np.array([1_000_000, 1_000, 1], dtype=np.int64))
-    return result
 
 
 class DirectedTable:
@@ -354,12 +376,12 @@ class DirectedTable:
 
 def _groups(label: NDArray[np.int64]) -> dict[int, NDArray[np.int64]]:
     """Return the ascending rows that carry each label."""
-    if len(label) == 0:
-        return {}
     order = np.argsort(label, kind="stable")
     ordered = label[order]
-    starts = np.flatnonzero(np.diff(ordered, prepend=ordered[0] - 1))
-    return dict(zip(ordered[starts].tolist(), np.split(order, starts[1:]), strict=True))
+    bounds = [0, *(np.flatnonzero(ordered[1:] != ordered[:-1]) + 1).tolist(), len(label)]
+    # Slices beyond the end of no labels at all would be one empty group.
+    pairs = pairwise(bounds) if len(label) else ()
+    return {int(ordered[start]): order[start:end] for start, end in pairs}
 
 
 def _to_primitive(edges: NDArray[np.int64], points: PointSymmetry) -> NDArray[np.int64]:

@@ -165,9 +165,9 @@ def primitive_of(
     )
     if dataset is None:
         return stored
-    _, sites, index = np.unique(dataset.mapping_to_primitive, return_index=True, return_inverse=True)
-    if len(sites) == len(frac):
+    if np.bincount(dataset.mapping_to_primitive).max() == 1:
         return stored
+    _, sites, index = np.unique(dataset.mapping_to_primitive, return_index=True, return_inverse=True)
     primitive = np.asarray(dataset.primitive_lattice, dtype=np.float64)
     inverse = np.linalg.inv(primitive)
     in_primitive = (frac @ lattice) @ inverse
