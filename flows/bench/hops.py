@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from flows.bench.measure import OURS, BenchResult, Case, MissingPeerError, Timing, Unit, alternate, summarise
@@ -11,18 +12,19 @@ from tasks.hops.network import SHELL_TOLERANCE_ANG, hop_network
 from tasks.hops.symmetry import DEFAULT_SYMPREC_ANG
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sized
+    from collections.abc import Callable, Iterable
 
     from flows.bench.measure import BenchSettings
 
 CUTOFF_ANG = 5.0
-PEER_LIMIT_S = 2.0
+PEER_LIMIT_S = 10.0
+LENGTH_TOLERANCE_ANG = 1e-3
 PATH_FINDER, GRAPH = "DistinctPathFinder", "MigrationGraph"
 REMEDY = "pip install pymatgen-analysis-diffusion, or make install"
 
 
 def bench(settings: BenchSettings) -> BenchResult:
-    """Time the search for symmetry-distinct hops within 5 Å and compare their number.
+    """Time the search for symmetry-distinct hops within 5 Å and compare their number and lengths.
 
     Raises
     ------
@@ -31,25 +33,26 @@ def bench(settings: BenchSettings) -> BenchResult:
     """
     load_peers()
     materials = list(reference_materials(settings.limit))
-    cases, counts, unfinished = [], {}, []
+    cases, lengths, unfinished = [], {}, []
     for material in materials:
         with warnings.catch_warnings():
             # The peers use calls that their own libraries call outdated.
             warnings.simplefilter("ignore")
             found = alternate(sides(material), repeats=settings.repeats, limit_s=PEER_LIMIT_S)
-        number = {side: count_of(side, timing) for side, timing in found.items()}
-        finished = {count for count in number.values() if count is not None}
+            lengths[material.name] = {side: lengths_of(side, timing) for side, timing in found.items()}
         seconds = {side: timing.seconds for side, timing in found.items()}
-        cases.append(Case(material.name, 1.0, seconds, len(finished) == 1))
-        counts[material.name] = number
-        unfinished += [f"{side} on {material.name}" for side, count in number.items() if count is None]
+        cases.append(Case(material.name, 1.0, seconds, not differing({"": lengths[material.name]})))
+        unfinished += [
+            f"{side} on {material.name}" for side, timing in found.items() if timing.result is None
+        ]
     return summarise(
         "hops",
         cases,
         Unit("ms/structure"),
         details={
-            "hops": sum(number[OURS] or 0 for number in counts.values()),
-            "differing": differing(counts),
+            "hops": sum(len(some[OURS] or ()) for some in lengths.values()),
+            "largest_length_difference_ang": max(_largest_difference(some) for some in lengths.values()),
+            "differing": differing(lengths),
         },
         notes=_notes(unfinished),
     )
@@ -83,31 +86,45 @@ def sides(material: Material) -> dict[str, Callable[[], Any]]:
     }
 
 
-def count_of(side: str, timing: Timing) -> int | None:
-    """Return how many distinct hops up to the cutoff a side found; None when it did not finish."""
+def lengths_of(side: str, timing: Timing) -> list[float] | None:
+    """Return the ascending lengths of the distinct hops that a side found; None when it did not finish.
+
+    Our divacancy hops are left out: the peers list hops of an isolated vacancy alone.
+    """
     if timing.seconds is None:
         return None
     if side == PATH_FINDER:
         # It adds 0.01 Å to the cutoff that it is given.
-        lengths: list[float] = [path.length for path in timing.result]
-        return sum(length <= CUTOFF_ANG + SHELL_TOLERANCE_ANG for length in lengths)
-    found: Sized = timing.result.unique_hops if side == GRAPH else timing.result
-    return len(found)
+        found = [path.length for path in timing.result]
+        return sorted(length for length in found if length <= CUTOFF_ANG + SHELL_TOLERANCE_ANG)
+    if side == GRAPH:
+        return sorted(hop["hop_distance"] for hop in timing.result.unique_hops.values())
+    return sorted(hop.distance_ang for hop in timing.result if hop.mechanism == "isolated")
 
 
-def differing(counts: dict[str, dict[str, int | None]]) -> list[str]:
-    """Return the structures on which the sides that finished disagree, with what each found."""
-    return [
-        f"{name} ({', '.join(f'{side} {count}' for side, count in number.items())})"
-        for name, number in counts.items()
-        if len({count for count in number.values() if count is not None}) > 1
-    ]
+def differing(lengths: dict[str, dict[str, list[float] | None]]) -> list[str]:
+    """Return the structures on which the sides that finished disagree, with how many hops each found."""
+    wrong = []
+    for name, some in lengths.items():
+        if len({len(found) for found in some.values() if found is not None}) > 1:
+            counts = (f"{side} {None if found is None else len(found)}" for side, found in some.items())
+            wrong.append(f"{name} ({', '.join(counts)})")
+        elif _largest_difference(some) > LENGTH_TOLERANCE_ANG:
+            wrong.append(f"{name} (lengths by {_largest_difference(some):.4f} Å)")
+    return wrong
+
+
+def _largest_difference(some: dict[str, list[float] | None]) -> float:
+    """Return by how much the lengths of sides that found equally many differ at most, in Å."""
+    finished = [found for found in some.values() if found is not None]
+    pairs = [(a, b) for a, b in combinations(finished, 2) if len(a) == len(b)]
+    return max((abs(x - y) for a, b in pairs for x, y in zip(a, b, strict=True)), default=0.0)
 
 
 def _notes(unfinished: Iterable[str]) -> list[str]:
     left_out = ", ".join(unfinished)
     return [
-        f"cutoff {CUTOFF_ANG:g} Å on both sides, on the cleaned primitive cells; {PATH_FINDER} adds 0.01 Å, "
-        "so its paths beyond the cutoff are not counted",
+        f"cutoff {CUTOFF_ANG:g} Å and symprec {DEFAULT_SYMPREC_ANG:g} Å on all sides, on the cleaned primitive "
+        f"cells; {PATH_FINDER} adds 0.01 Å, so its paths beyond the cutoff are not counted",
         f"stopped after {PEER_LIMIT_S:g} s and left out of that peer's figures: {left_out or 'nothing'}",
     ]

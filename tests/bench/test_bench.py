@@ -111,9 +111,13 @@ def test_missing_peer_says_how_to_get_it(monkeypatch):
         hops.bench(BenchSettings(limit=1))
 
 
-def test_peer_that_found_another_number_is_named():
-    counts = {"same": {OURS: 3, "a": 3, "b": None}, "other": {OURS: 3, "a": 4, "b": 3}}
-    assert hops.differing(counts) == [f"other ({OURS} 3, a 4, b 3)"]
+def test_peer_that_found_others_is_named():
+    lengths = {
+        "same": {OURS: [1.0, 2.0], "a": [1.0004, 2.0], "b": None},
+        "other": {OURS: [1.0], "a": [1.0, 2.0], "b": [1.0]},
+        "longer": {OURS: [1.0], "a": [1.0], "b": [1.5]},
+    }
+    assert hops.differing(lengths) == [f"other ({OURS} 1, a 2, b 1)", "longer (lengths by 0.5000 Å)"]
 
 
 def test_turns_alternate_and_warm_up_first():
