@@ -124,7 +124,7 @@ def _largest_difference(some: dict[str, list[float] | None]) -> float:
 def _notes(unfinished: Iterable[str]) -> list[str]:
     left_out = ", ".join(unfinished)
     return [
-        f"cutoff {CUTOFF_ANG:g} Å and symprec {DEFAULT_SYMPREC_ANG:g} Å on all sides, on the cleaned primitive "
-        f"cells; {PATH_FINDER} adds 0.01 Å, so its paths beyond the cutoff are not counted",
+        f"cutoff {CUTOFF_ANG:g} Å and symprec {DEFAULT_SYMPREC_ANG:g} Å on all sides, on the cleaned "
+        f"primitive cells; {PATH_FINDER} adds 0.01 Å, so its paths beyond the cutoff are not counted",
         f"stopped after {PEER_LIMIT_S:g} s and left out of that peer's figures: {left_out or 'nothing'}",
     ]
