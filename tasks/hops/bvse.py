@@ -179,7 +179,14 @@ def bvse_tables_digest() -> str:
     """Return the digest of every figure that the BVSE rests on, for the stage key."""
     radii = [round(float(radius), 6) for radius in covalent_radii]
     rows = [int(Element.from_Z(z).row) for z in range(1, 104)]
-    parts = (sorted(MORSE.items()), sorted(ION_CHARGES.items()), radii, rows, COULOMB_EV_ANG, SCREENING_FACTOR)
+    parts = (
+        sorted(MORSE.items()),
+        sorted(ION_CHARGES.items()),
+        radii,
+        rows,
+        COULOMB_EV_ANG,
+        SCREENING_FACTOR,
+    )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 

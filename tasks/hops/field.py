@@ -73,7 +73,7 @@ class Field:
     def take(self, rows: Tensor) -> Field:
         """Return the field of some of the hops."""
         part = object.__new__(Field)
-        part._anions, part._cations = self._anions.take(rows), self._cations.take(rows)  # noqa: SLF001 - ours
+        part._anions, part._cations = self._anions.take(rows), self._cations.take(rows)
         return part
 
     def energy_and_force(self, positions: Tensor) -> tuple[Tensor, Tensor]:

@@ -61,7 +61,9 @@ def first_guess(field: Field, ends: Tensor, n_images: int) -> Tensor:
     energy = field.energy_and_force(line)[0]
     blocked = torch.nonzero(energy.amax(dim=1) - energy[:, [0, -1]].amin(dim=1) > RUNS_INTO_EV)[:, 0]
     if len(blocked) > 0:
-        guess[blocked] = _round_atoms(field.take(blocked), line[blocked], bump, soft[blocked], softer[blocked])
+        guess[blocked] = _round_atoms(
+            field.take(blocked), line[blocked], bump, soft[blocked], softer[blocked]
+        )
     return guess
 
 
@@ -91,7 +93,7 @@ def _round_atoms(field: Field, line: Tensor, bump: Tensor, soft: Tensor, softer:
             chain = line + bump * bend_ang * direction[:, None, :]
             top = field.energy_and_force(chain)[0].amax(dim=1)
             # Only a clear gain counts: bends that mirror each other differ by rounding.
-            better = top < lowest - 1e-6  # noqa: PLR2004 - an energy far above rounding, far below any barrier
+            better = top < lowest - 1e-6
             best = torch.where(better[:, None, None], chain, best)
             lowest = torch.where(better, top, lowest)
     return best

@@ -192,8 +192,8 @@ def neb_force(chain: Tensor, energies: Tensor, force: Tensor, climb: Tensor, spr
     Returns
     -------
     Tensor of shape (B, P - 2, 3)
-        True force across the path and spring force along it; for a climbing image the true force with its part
-        along the path reversed.
+        True force across the path and spring force along it; for a climbing image the true force with its
+        part along the path reversed.
     """
     step = chain[:, 1:] - chain[:, :-1]
     before, after = step[:, :-1], step[:, 1:]

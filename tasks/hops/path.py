@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pymatgen.core import Structure
 
-    from tasks.hops.relax import RelaxedPath
+    from tasks.hops.relaxed_path import RelaxedPath
     from tasks.hops.sites import Charges
 
 STAGE_VERSION = 2
@@ -39,8 +39,8 @@ class HopEnvironment:
     working_ion : str
         Element symbol of the ion that moves.
     path_ang : ndarray of shape (P, 3), float64
-        Cartesian positions of the moving ion in Å, evenly spaced from site i to site j; the first and the last
-        are the crystal sites themselves, also where a relaxed path starts a little off them.
+        Cartesian positions of the moving ion in Å, evenly spaced from site i to site j; the first and the
+        last are the crystal sites themselves, also where a relaxed path starts a little off them.
     coords_ang : ndarray of shape (M, 3), float64
         Host atoms within ``radius_ang`` of any path point, in the same frame. Periodic images are included,
         the two end sites of this hop (one image each) are not, and nothing else is left out.
@@ -156,7 +156,8 @@ def hop_environment(
         points are asked for.
     """
     empty = np.empty((0, 3)) if empty_sites_frac is None else np.asarray(empty_sites_frac, dtype=np.float64)
-    _check(structure, charges, (i, j, *([] if also_vacant is None else also_vacant[:1])), len(empty), working_ion)
+    named = (i, j) if also_vacant is None else (i, j, also_vacant[0])
+    _check(structure, charges, named, len(empty), working_ion)
     _check_ends(i, j, image, n_points)
     atoms = np.asarray(structure.frac_coords, dtype=np.float64)
     frac = np.vstack([atoms, empty])

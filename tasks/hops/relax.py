@@ -1,4 +1,4 @@
-"""Relaxed paths: the straight line of each hop as a climbing-image NEB under the BVSE, with the rules for ends.
+"""Relaxed paths: each hop as a climbing-image NEB under the BVSE, from the straight line, with its rules.
 
 Ends first slide to the nearest minimum. An end that leaves its site by more than 0.7 Å, or comes nearer to
 another site, marks the hop collapsed, and the path runs between fixed ends at the crystal sites. A minimum on
@@ -9,18 +9,19 @@ image of its own. Hosts without parameters keep the straight path and say so.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from pymatgen.core import Element
 
 from tasks.hops.bvse import missing_parameters, pair_parameters
-from tasks.hops.curve import Curve, Extremum, even_points, find_extrema
+from tasks.hops.curve import Curve, even_points, find_extrema
 from tasks.hops.field import Field, Host
 from tasks.hops.first_guess import first_guess
 from tasks.hops.neb import NebSettings, Relaxed, relax_chains, relax_points
 from tasks.hops.path import DEFAULT_N_POINTS
+from tasks.hops.relaxed_path import RelaxedPath, straight
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from tasks.hops.path import HopEnvironment
-
-STAGE_VERSION = 1
-"""Raised whenever the same hop gives another path: it is part of the keys that results stand under."""
 
 REACH_ANG = 9.0
 """Host atoms within this of the straight path count: those beyond move barriers by less than a meV."""
@@ -57,71 +55,6 @@ N_DENSE = 81
 MAX_ENTRIES = 1_500_000
 """Images times atoms worked on at once, which bounds memory to some 100 MB whatever the batch."""
 
-PathKind = Literal["straight", "bvse", "bvse_fixed_ends"]
-
-
-@dataclass(frozen=True)
-class RelaxedPath:
-    """The path of one hop, from site i to site j, and how it was found.
-
-    Parameters
-    ----------
-    kind : {"straight", "bvse", "bvse_fixed_ends"}
-        Straight where parameters are missing; with fixed ends where the hop collapsed.
-    positions_ang : ndarray of shape (21, 3)
-        Evenly spaced along the path, in the frame of the environment, in Å.
-    energies_ev : ndarray of shape (21,)
-        BVSE there, above the lower end, in eV; NaN for a straight path.
-    saddle_ang : ndarray of shape (3,)
-        The transition state, in Å; the middle of a straight path.
-    saddle_fraction : float
-        Where it lies, as a share of the path's length.
-    barrier_forward_ev, barrier_reverse_ev : float
-        Saddle above the start and above the end; NaN for a straight path.
-    converged : bool or None
-        Whether no force above 0.05 eV/Å is left; None for a straight path.
-    residual_force_ev_ang : float
-        Largest force left on any image; NaN for a straight path.
-    steps : int
-        Steps of the longest relaxation.
-    collapsed : bool
-        Whether an end left its site.
-    end_shift_ang : float
-        Furthest that an end moved or, in a collapsed hop, would have moved.
-    extrema : tuple of Extremum
-        Every minimum and maximum between the ends.
-    intermediates_ang : ndarray of shape (n, 3)
-        Minima at which the hop was split, in Å.
-    missing : tuple of str
-        What parameters are missing.
-    """
-
-    kind: PathKind
-    positions_ang: NDArray[np.float64]
-    energies_ev: NDArray[np.float64]
-    saddle_ang: NDArray[np.float64]
-    saddle_fraction: float
-    barrier_forward_ev: float
-    barrier_reverse_ev: float
-    converged: bool | None
-    residual_force_ev_ang: float
-    steps: int
-    collapsed: bool
-    end_shift_ang: float
-    extrema: tuple[Extremum, ...] = ()
-    intermediates_ang: NDArray[np.float64] = field(default_factory=lambda: np.empty((0, 3)))
-    missing: tuple[str, ...] = ()
-
-    @property
-    def barrier_ev(self) -> float:
-        """E(saddle) - min(E_i, E_j) in eV; NaN for a straight path."""
-        return max(self.barrier_forward_ev, self.barrier_reverse_ev)
-
-    @property
-    def length_ang(self) -> float:
-        """Length of the path in Å."""
-        return float(np.linalg.norm(np.diff(self.positions_ang, axis=0), axis=1).sum())
-
 
 @dataclass
 class _Work:
@@ -145,40 +78,6 @@ class _Chain:
     images: NDArray[np.float64]
     energies: NDArray[np.float64]
     residual: float
-
-
-def straight(env: HopEnvironment, missing: tuple[str, ...] = ()) -> RelaxedPath:
-    """Return the straight path of a hop as it is.
-
-    Parameters
-    ----------
-    env : HopEnvironment
-        The hop.
-    missing : tuple of str
-        Why it is not relaxed.
-
-    Returns
-    -------
-    RelaxedPath
-        Of kind ``straight``, without energies.
-    """
-    ends = env.path_ang[[0, -1]]
-    nan = float("nan")
-    return RelaxedPath(
-        kind="straight",
-        positions_ang=env.path_ang,
-        energies_ev=np.full(len(env.path_ang), nan),
-        saddle_ang=ends.mean(axis=0),
-        saddle_fraction=0.5,
-        barrier_forward_ev=nan,
-        barrier_reverse_ev=nan,
-        converged=None,
-        residual_force_ev_ang=nan,
-        steps=0,
-        collapsed=False,
-        end_shift_ang=0.0,
-        missing=missing,
-    )
 
 
 def relax_paths(

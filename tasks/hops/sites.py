@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 STAGE_VERSION = 1
 """Raised whenever the same structure gives other results: it is part of the keys that results stand under."""
 
+EMPTY_SITES_VERSION = 1
+"""The same for `tasks.hops.empty_sites`; kept here, since keys are made without loading torch."""
+
 MAX_BOND_VALENCE_SITES = 300
 """Primitive cells beyond this many sites are charged by composition, since bond valence grows slow there."""
 
