@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import itertools
 import pickle
 import time
 import warnings
 
 import numpy as np
 import pytest
-import spglib
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 from pymatgen.analysis.diffusion.neb.pathfinder import DistinctPathFinder
 from pymatgen.core import Lattice, Structure
 
@@ -19,70 +15,14 @@ from tasks.hops import symmetry
 from tasks.hops.errors import HopsError, NoWorkingIonError, TooManyHopsError
 from tasks.hops.network import hop_network, percolating_orbits
 from tasks.hops.symmetry import symmetry_dataset
+from tests.tasks.hops.crystals import naive_pair_orbits, naive_pairs
 
 NAMES = ["LiCoO2", "LiFePO4", "Li2MnO3", "LiMn2O4"]
-
-
-def summary(network, per=1):
-    """What must not depend on how the crystal is written down."""
-    return sorted(
-        (
-            round(h.distance_ang, 3),
-            h.multiplicity / per,
-            h.direction_symmetric,
-            h.blocked_by or "",
-            h.mechanism,
-        )
-        for h in network.hops
-    )
 
 
 def isolated(network):
     """The hops with nothing but their two ends vacant."""
     return [hop for hop in network.hops if hop.mechanism == "isolated"]
-
-
-def naive_pairs(structure, cutoff_ang):
-    """All undirected pairs of lithium sites, by plain loops over images."""
-    sites = [k for k, site in enumerate(structure) if site.specie.symbol == "Li"]
-    pairs = set()
-    for i, j, *image in itertools.product(sites, sites, *[range(-4, 5)] * 3):
-        vector = structure[j].frac_coords + image - structure[i].frac_coords
-        if 0 < np.linalg.norm(vector @ structure.lattice.matrix) <= cutoff_ang:
-            pairs.add(min((i, j, *image), (j, i, *(-x for x in image))))
-    return pairs
-
-
-def naive_orbits(structure, pairs):
-    """Group pairs by moving both ends' coordinates with every operation and looking them up again."""
-    with warnings.catch_warnings():
-        # spglib announces coming changes of its error handling on every call.
-        warnings.simplefilter("ignore")
-        found = spglib.get_symmetry_dataset(
-            (structure.lattice.matrix, structure.frac_coords, structure.atomic_numbers), symprec=0.01
-        )
-    sites = [k for k, site in enumerate(structure) if site.specie.symbol == "Li"]
-
-    def locate(point):
-        for k in sites:
-            rest = point - structure[k].frac_coords
-            if np.linalg.norm((rest - np.rint(rest)) @ structure.lattice.matrix) < 0.05:
-                return k, np.rint(rest).astype(int)
-        raise AssertionError
-
-    orbits = []
-    left = set(pairs)
-    while left:
-        i, j, *image = min(left)
-        members = set()
-        for turn, move in zip(found.rotations, found.translations, strict=True):
-            a, cell_a = locate(turn @ structure[i].frac_coords + move)
-            b, cell_b = locate(turn @ (structure[j].frac_coords + image) + move)
-            shift = tuple(int(x) for x in cell_b - cell_a)
-            members.add(min((a, b, *shift), (b, a, *(-x for x in shift))))
-        orbits.append(tuple(sorted(members)))
-        left -= members
-    return sorted(orbits)
 
 
 @pytest.mark.parametrize(("name", "count"), [("LiCoO2", 3), ("LiFePO4", 2), ("Li2MnO3", 18), ("LiMn2O4", 1)])
@@ -109,7 +49,7 @@ def test_orbits_equal_brute_force(structures, name):
     hops = isolated(hop_network(crystal, "Li", cutoff_ang=5.0))
     pairs = naive_pairs(crystal, 5.0)
     assert sum(h.multiplicity for h in hops) == len(pairs)
-    assert sorted(h.orbit for h in hops) == naive_orbits(crystal, pairs)
+    assert sorted(h.orbit for h in hops) == naive_pair_orbits(crystal, pairs)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -123,37 +63,6 @@ def test_orbits_are_canonical_and_of_one_length(structures, name):
         for i, j, *image in hop.orbit:
             assert (i, j, *image) < (j, i, *(-x for x in image))
             assert crystal.get_distance(i, j, jimage=image) == pytest.approx(hop.distance_ang, abs=1e-3)
-
-
-@given(
-    name=st.sampled_from(NAMES),
-    seed=st.integers(0, 2**32 - 1),
-    cell=st.sampled_from(["as is", "primitive", "double", "skew", "niggli"]),
-)
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_network_does_not_depend_on_how_the_crystal_is_written(structures, name, seed, cell):
-    crystal = structures[name]
-    rng = np.random.default_rng(seed)
-    other = {
-        "as is": crystal.copy,
-        "primitive": crystal.get_primitive_structure,
-        "double": lambda: crystal * (1, 2, 1),
-        "skew": lambda: crystal * [[1, 1, 0], [0, 1, 0], [1, 0, 1]],
-        "niggli": lambda: crystal.get_reduced_structure("niggli"),
-    }[cell]()
-    turn, _ = np.linalg.qr(rng.normal(size=(3, 3)))
-    frac = other.frac_coords + rng.uniform(-2, 2, 3) + rng.integers(-2, 3, (len(other), 3))
-    noise = rng.normal(scale=2e-4, size=(len(other), 3)) @ np.linalg.inv(other.lattice.matrix)
-    order = rng.permutation(len(other))
-    moved = Structure(other.lattice.matrix @ turn, [other.species[k] for k in order], (frac + noise)[order])
-    expected = hop_network(crystal, "Li", cutoff_ang=5.2)
-    got = hop_network(moved, "Li", cutoff_ang=5.2)
-    n_expected, n_got = len(crystal), len(moved)
-    assert got.reached_dim == expected.reached_dim
-    want, have = summary(expected, n_expected), summary(got, n_got)
-    # Noise reorders hops of nearly one length, so what is counted and what is measured are compared apart.
-    assert sorted(row[1:] for row in have) == sorted(row[1:] for row in want)
-    np.testing.assert_allclose([r[0] for r in have], [r[0] for r in want], atol=3e-3)
 
 
 def test_default_cutoff_is_the_least_that_connects_in_three_dimensions(structures):
