@@ -8,6 +8,7 @@ import typer
 
 from flows.cli.errors import UsageError
 from flows.cli.figures import write_ranking
+from flows.cli.network import refuse_files, show_networks
 from flows.cli.output import console, print_json, print_table
 from flows.settings import resolve
 from storage import queries
@@ -107,18 +108,27 @@ def rank(
 
 def show(
     material: Annotated[str, typer.Argument(help="Identifier, formula or name.")],
+    network: Annotated[bool, typer.Option("--network", help="Print its hop network instead.")] = False,
+    svg: Annotated[str | None, typer.Option(help="Draw the network: NAME.svg or NAME.png.")] = None,
+    export: Annotated[
+        str | None, typer.Option(help="Write the network, all equivalent hops: NAME.json or NAME.extxyz.")
+    ] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Print a material's card: sites, hops with lengths, barriers and intervals, percolation."""
     from tasks.reports.card import card, headline
 
+    refuse_files(network=network, svg=svg, export=export)
     path = _database(database)
     rows = queries.material(path, material)
     if not rows:
         raise UsageError(
             f"no material is called {material!r} in {path}; `lihop rank` lists those there are, by identifier"
         )
+    if network:
+        show_networks(path, rows, as_json=as_json, svg=svg, export=export)
+        return
     cards = [card(path, row) for row in rows]
     if as_json:
         print_json(cards[0] if len(cards) == 1 else cards)
