@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from flows.cli.errors import UsageError
+from flows.cli.hops import hops
 from flows.cli.output import print_json, print_table
 from flows.settings import resolve
-
-if TYPE_CHECKING:
-    from tasks.candidates.source import RawMaterial, Source
 
 DataDir = Annotated[str | None, typer.Option(help="Folder that holds the data set's folder.")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
@@ -36,15 +33,6 @@ DESCRIPTOR_COLUMNS = {
     "unit": "unit",
     "meaning": "meaning",
     "reference": "reference",
-}
-HOP_COLUMNS = {
-    "i": "from",
-    "j": "to",
-    "image": "in cell",
-    "distance_ang": "length (Å)",
-    "multiplicity": "equivalent",
-    "direction_symmetric": "symmetric",
-    "blocked_by": "blocked by",
 }
 
 
@@ -95,54 +83,3 @@ def descriptors(as_json: Json = False) -> None:
 
     rows = descriptor_table()
     print_json(rows) if as_json else print_table(rows, DESCRIPTOR_COLUMNS)
-
-
-def hops(
-    material: Annotated[str, typer.Argument(help="Identifier in the reference set, or a structure file.")],
-    working_ion: Annotated[str | None, typer.Option(help="Element symbol of the ion that moves.")] = None,
-    cutoff_ang: Annotated[float | None, typer.Option(help="Longest hop in Å.")] = None,
-    as_json: Json = False,
-) -> None:
-    """Print the symmetry-distinct hops of a structure; as JSON with every equivalent of each."""
-    from tasks.candidates.cleaning import CleaningSettings, clean, load_structure
-    from tasks.hops.network import hop_network
-
-    settings = resolve({"working_ion": working_ion, "cutoff_ang": cutoff_ang})
-    raw = _find(material)
-    structure = load_structure(clean(raw, CleaningSettings(working_ion=settings.working_ion), "none"))
-    network = hop_network(structure, settings.working_ion, cutoff_ang=settings.cutoff_ang)
-    rows = [
-        {
-            "i": hop.i,
-            "j": hop.j,
-            "image": list(hop.image),
-            "distance_ang": hop.distance_ang,
-            "multiplicity": hop.multiplicity,
-            "direction_symmetric": hop.direction_symmetric,
-            "blocked_by": hop.blocked_by,
-            "orbit": [list(edge) for edge in hop.orbit],
-        }
-        for hop in network.hops
-    ]
-    if as_json:
-        print_json({"material_id": raw.material_id, "cutoff_ang": network.cutoff_ang, "hops": rows})
-        return
-    print_table(rows, HOP_COLUMNS, title=f"{raw.material_id}: hops up to {network.cutoff_ang:.3f} Å")
-
-
-def _find(material: str) -> RawMaterial:
-    from tasks.candidates.files import FilesSource
-    from tasks.candidates.reference import ReferenceSource
-    from tasks.candidates.source import Rejected
-
-    source: Source = FilesSource(material) if Path(material).exists() else ReferenceSource()
-    items = source.items()
-    names = {material.lower(), f"ref-{material.lower()}"}
-    wanted = [item for item in items if Path(material).exists() or item.item_id.lower() in names]
-    if not wanted:
-        known = ", ".join(item.item_id for item in items)
-        raise UsageError(f"{material!r} is neither a file nor in the reference set, which has {known}")
-    found = source.read(wanted[0])[0]
-    if isinstance(found, Rejected):
-        raise found.error
-    return found
