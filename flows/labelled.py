@@ -28,7 +28,7 @@ def describe_entries(work: tuple[list[dict[str, Any]], devi2025.Split]) -> tuple
         Labels of the hops, and their arrays by group. They are small: a few kilobytes a hop.
     """
     entries, split = work
-    hops = [devi2025.hop_of(entry, split) for entry in entries]
+    hops = devi2025.relaxed_hops(entries, split)
     labels = [
         {
             "id": f"devi2025:{hop.hop_id}",

@@ -15,6 +15,7 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,7 +27,7 @@ from tasks.hops.path import HopEnvironment, hop_environment
 from tasks.hops.sites import assign_charges
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
 Split = Literal["train", "test"]
 
@@ -60,7 +61,7 @@ class LabelledHop:
     barrier_ev : float
         The DFT-NEB barrier.
     environment : HopEnvironment
-        The straight path and its surroundings.
+        The path and its surroundings.
     """
 
     hop_id: str
@@ -188,7 +189,7 @@ def structure_of(entry: dict[str, Any]) -> Structure:
 
 
 def hop_of(entry: dict[str, Any], split: Split) -> LabelledHop:
-    """Return one entry as a labelled hop.
+    """Return one entry as a labelled hop with its straight path.
 
     Parameters
     ----------
@@ -203,9 +204,57 @@ def hop_of(entry: dict[str, Any], split: Split) -> LabelledHop:
         With the environment of its straight path.
     """
     structure = structure_of(entry)
+    return _labelled(entry, split, structure, _cut(structure)())
+
+
+def relaxed_hops(entries: Sequence[dict[str, Any]], split: Split) -> list[LabelledHop]:
+    """Return entries as labelled hops with relaxed paths.
+
+    Parameters
+    ----------
+    entries : sequence of dict
+        Entries as published.
+    split : {"train", "test"}
+        The file that they come from.
+
+    Returns
+    -------
+    list of LabelledHop
+        In the order given; `HopEnvironment.relaxed` says how each relaxation went.
+    """
+    # Here and not at the top of the file: torch takes seconds to import, and straight paths do without.
+    from tasks.hops.relax import relaxed_environments
+
+    structures = [structure_of(entry) for entry in entries]
+    environments = relaxed_environments([_cut(structure) for structure in structures])
+    return [
+        _labelled(entry, split, structure, environment)
+        for entry, structure, environment in zip(entries, structures, environments, strict=True)
+    ]
+
+
+def _cut(structure: Structure) -> Callable[..., HopEnvironment]:
+    """Return what cuts the surroundings of an entry's hop out of its structure."""
     ion = structure[0].specie.symbol
+    total = structure.composition.get_el_amt_dict()[ion]
+    return partial(
+        hop_environment,
+        structure,
+        assign_charges(structure),
+        0,
+        1,
+        (0, 0, 0),
+        working_ion=ion,
+        host_working_ion_fraction=(total - 2.0) / total,
+    )
+
+
+def _labelled(
+    entry: dict[str, Any], split: Split, structure: Structure, environment: HopEnvironment
+) -> LabelledHop:
+    """Put together what is known of one entry."""
+    ion = environment.working_ion
     amounts = structure.composition.get_el_amt_dict()
-    total = amounts[ion]
     host = {element: amount for element, amount in amounts.items() if element != ion}
     return LabelledHop(
         hop_id=f"{split}-{entry['jid']}",
@@ -215,15 +264,7 @@ def hop_of(entry: dict[str, Any], split: Split) -> LabelledHop:
         host_formula=Composition(host).reduced_formula,
         split=split,
         barrier_ev=float(entry["target"]),
-        environment=hop_environment(
-            structure,
-            assign_charges(structure),
-            0,
-            1,
-            (0, 0, 0),
-            working_ion=ion,
-            host_working_ion_fraction=(total - 2.0) / total,
-        ),
+        environment=environment,
     )
 
 

@@ -13,7 +13,7 @@ from typing import get_args
 from models.specs import GROUP_NAMES, GroupName
 from tasks.descriptors.errors import DescriptorError
 
-GROUP_VERSIONS: dict[GroupName, int] = {"local": 1, "profile": 1, "topology": 1, "chemistry": 1}
+GROUP_VERSIONS: dict[GroupName, int] = {"local": 2, "profile": 2, "topology": 2, "chemistry": 2}
 
 WORKING_IONS = ("Li", "Na", "K", "Rb", "Mg", "Ca", "Zn", "Al", "Sr")
 ANION_ELEMENTS = ("O", "F", "S", "Se", "Cl", "Br", "I", "N")
@@ -27,6 +27,7 @@ HOPPE = "10.1524/zkri.1979.150.14.23"
 BOND_VALENCE = "10.1021/ja00009a002"
 BOND_VALENCE_VECTOR = "10.1107/S0108768106026553"
 DISTORTION = "10.1107/S0567740874004560"
+BVSE = "10.1039/b901753d"
 RIPSER = "10.21105/joss.00925"
 ENTROPY = "10.1016/j.patcog.2020.107509"
 BETTI_CURVE = "10.1527/tjsai.D-G72"
@@ -80,6 +81,7 @@ _CHANNELS: tuple[_Entry, ...] = (
     *((f"anion_density_{r}", "1", f"anions in a soft shell at {r} Å", None) for r in (2, 3, 4)),
     *((f"cation_density_{r}", "1", f"cations in a soft shell at {r} Å", None) for r in (2, 3, 4)),
     ("off_middle_ang", "Å", "distance along the path from its middle", None),
+    ("bvse_ev", "eV", "bond-valence site energy above the lower end", BVSE),
 )  # fmt: skip
 
 _POLYHEDRON: tuple[_Entry, ...] = (
@@ -115,7 +117,7 @@ STATE_QUANTITIES = (*(entry[0] for entry in _POLYHEDRON), *_STATE_CHANNELS)
 STATES = {
     "ends": "mean of the initial and final states",
     "ends_difference": "absolute difference of the initial and final states",
-    "middle": "middle of the path",
+    "saddle": "transition state of the relaxed path, or middle of a straight one",
     "tight": "tightest point of the path's middle half",
 }
 
@@ -126,6 +128,17 @@ _COURSES = {
     "rise": "greatest along the path less the mean of the ends",
     "fall": "mean of the ends less the least along the path",
 }
+
+RELAXATION: tuple[_Entry, ...] = (
+    ("bvse_barrier_ev", "eV", "relaxation: saddle above the lower end", BVSE),
+    ("bvse_site_difference_ev", "eV", "relaxation: absolute difference of the ends' energies", BVSE),
+    ("bvse_lowest_ev", "eV", "relaxation: least energy along the path above the lower end", BVSE),
+    ("bvse_mean_ev", "eV", "relaxation: mean energy along the path above the lower end", BVSE),
+    ("saddle_off_middle", "1", "relaxation: distance of the saddle from the middle, as a share", BVSE),
+    ("end_shift_ang", "Å", "relaxation: furthest that an end moved from its site", BVSE),
+    ("collapsed", "1", "relaxation: 1 when an end left its site, else 0", BVSE),
+)
+"""What the relaxation of a path says of the hop."""
 
 _WINDOW: tuple[_Entry, ...] = (
     ("window_radius_ang", "Å", "bottleneck triangle: circumradius", None),
@@ -228,7 +241,7 @@ def _local() -> list[Descriptor]:
         for key in ALONG_CHANNELS
         for course, words in _COURSES.items()
     ]
-    return [Descriptor(k, "local", (), u, m, r) for k, u, m, r in (*lengths, *states, *along, *_WINDOW)]
+    return [Descriptor(k, "local", (), u, m, r) for k, u, m, r in (*lengths, *RELAXATION, *states, *along, *_WINDOW)]
 
 
 def _topology() -> list[Descriptor]:

@@ -1,11 +1,11 @@
 """Group `local`: anion polyhedra of the initial, transition and final states, and the bottleneck between.
 
 The initial and final states enter as their mean and their absolute difference, so that a hop and its reverse
-have one vector. The transition state of a straight path is not known; two stand-ins are given. `middle` is
-the path's middle point. `tight` is where the nearest anion is closest within the path's middle half; points
-that tie within 1e-3 Å, as the two windows of a symmetric hop do, are averaged. What the profile's channels
-do along the path is added as their least, greatest and mean values and as their rise above the mean of the
-ends.
+have one vector. `saddle` is the transition state of the relaxed path, or the middle of a straight one.
+`tight` is where the nearest anion is closest within the path's middle half; points that tie within 1e-3 Å, as
+the two windows of a symmetric hop do, are averaged. What the profile's channels do along the path is added as
+their least, greatest and mean values and as their rise above the mean of the ends, and so is what the
+relaxation said of the path.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
-from tasks.descriptors.keys import ALONG_CHANNELS, STATE_QUANTITIES, group_keys
+from tasks.descriptors.keys import ALONG_CHANNELS, RELAXATION, STATE_QUANTITIES, group_keys
 from tasks.descriptors.profile import Image, channels
-from tasks.descriptors.scene import N_POINTS, Scene, survey
+from tasks.descriptors.scene import N_POINTS, SADDLE, Scene, survey
 from tasks.descriptors.window import find_window
 
 if TYPE_CHECKING:
@@ -36,7 +36,6 @@ SHARING_ANG = 0.1
 CORNER_TIE_ANG = 0.01
 """Anions this little beyond the fourth belong to the hull with it."""
 
-MIDDLE = N_POINTS // 2
 MIDDLE_HALF = slice(N_POINTS // 4, N_POINTS - N_POINTS // 4)
 MIN_CORNERS = 4
 
@@ -61,7 +60,13 @@ def local(env: HopEnvironment, scene: Scene | None = None, image: Image | None =
     """
     scene = survey(env) if scene is None else scene
     image = channels(scene) if image is None else image
-    values = {**_path(scene), **_states(scene, image), **_along(image), **_window(scene)}
+    values = {
+        **_path(scene),
+        **_relaxation(scene),
+        **_states(scene, image),
+        **_along(image),
+        **_window(scene),
+    }
     return np.array([values[key] for key in group_keys("local")], dtype=np.float32)
 
 
@@ -130,7 +135,7 @@ def polyhedron(scene: Scene, point: int, mean_ang: float) -> dict[str, float]:
     chosen = neighbours(distances, mean_ang)
     near = distances[chosen]
     corners = scene.env.coords_ang[anions[chosen]]
-    ion = scene.env.path_ang[point]
+    ion = scene.points_ang[point]
     mean = float(near.mean())
     units = (corners - ion) / np.maximum(near, 1e-6)[:, None]
     return {
@@ -158,7 +163,7 @@ def _cation_charge(scene: Scene, point: int) -> float:
 
 
 def _states(scene: Scene, image: Image) -> dict[str, float]:
-    """Return the ends (mean, absolute difference), middle and tight states."""
+    """Return the ends (mean, absolute difference), saddle and tight states."""
     tightness = image["anion_1_ang"][MIDDLE_HALF]
     tight = np.flatnonzero(tightness <= tightness.min() + TIE_ANG) + MIDDLE_HALF.start
 
@@ -168,12 +173,12 @@ def _states(scene: Scene, image: Image) -> dict[str, float]:
         found.update({name: float(values[point]) for name, values in image.items()})
         return np.array([found[quantity] for quantity in STATE_QUANTITIES])
 
-    first, last, middle = describe(0), describe(N_POINTS - 1), describe(MIDDLE)
+    first, last, saddle = describe(0), describe(N_POINTS - 1), describe(SADDLE)
     squeezed = np.mean([describe(int(point)) for point in tight], axis=0)
     states = {
         "ends": (first + last) / 2.0,
         "ends_difference": np.abs(first - last),
-        "middle": middle,
+        "saddle": saddle,
         "tight": squeezed,
     }
     return {
@@ -188,10 +193,10 @@ def _along(image: Image) -> dict[str, float]:
     found = {}
     for channel in ALONG_CHANNELS:
         values = image[channel]
-        ends = (values[0] + values[-1]) / 2.0
+        ends = (values[0] + values[N_POINTS - 1]) / 2.0
         found[f"along_{channel}_min"] = float(values.min())
         found[f"along_{channel}_max"] = float(values.max())
-        found[f"along_{channel}_mean"] = float(values.mean())
+        found[f"along_{channel}_mean"] = float(values[:N_POINTS].mean())
         found[f"along_{channel}_rise"] = float(values.max() - ends)
         found[f"along_{channel}_fall"] = float(ends - values.min())
     return found
@@ -206,6 +211,22 @@ def _path(scene: Scene) -> dict[str, float]:
         "hop_length_ang": direct,
         "path_length_ang": length,
         "tortuosity": length / direct if direct > 0.0 else float("nan"),
+    }
+
+
+def _relaxation(scene: Scene) -> dict[str, float]:
+    """Return what the relaxation said of the path; NaN for a straight one."""
+    path = scene.env.relaxed
+    if path is None or path.kind == "straight":
+        return dict.fromkeys((entry[0] for entry in RELAXATION), float("nan"))
+    return {
+        "bvse_barrier_ev": path.barrier_ev,
+        "bvse_site_difference_ev": abs(path.barrier_forward_ev - path.barrier_reverse_ev),
+        "bvse_lowest_ev": float(path.energies_ev.min()),
+        "bvse_mean_ev": float(path.energies_ev.mean()),
+        "saddle_off_middle": abs(path.saddle_fraction - 0.5),
+        "end_shift_ang": path.end_shift_ang,
+        "collapsed": float(path.collapsed),
     }
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from tasks.hops.path import HopEnvironment
 
 Image: TypeAlias = "dict[str, NDArray[np.float64]]"
-"""Channels by key, 21 numbers each."""
+"""Channels by key: 21 numbers along the path, then the transition state's."""
 
 N_ANIONS = 6
 N_CATIONS = 4
@@ -60,11 +60,11 @@ def profile(
     """
     scene = survey(env) if scene is None else scene
     image = channels(scene) if image is None else image
-    return np.array([image[key] for key in group_keys("profile")], dtype=np.float32)
+    return np.array([image[key][:N_POINTS] for key in group_keys("profile")], dtype=np.float32)
 
 
 def channels(scene: Scene) -> Image:
-    """Return every channel by its key, each an array of 21 numbers."""
+    """Return every channel by its key: 21 numbers along the path, and the transition state's."""
     return {
         **_distances(scene),
         **_gaps(scene),
@@ -72,6 +72,7 @@ def channels(scene: Scene) -> Image:
         **_electrostatics(scene),
         **_densities(scene),
         "off_middle_ang": _off_middle(scene),
+        "bvse_ev": scene.energies_ev,
     }
 
 
@@ -147,7 +148,7 @@ def _bonding(scene: Scene) -> dict[str, NDArray[np.float64]]:
     coordination, mean = effective_coordination(scene.distances_ang[:, scene.is_anion])
     valences = scene.valences[:, scene.is_anion]
     total = valences.sum(axis=1)
-    towards = scene.env.coords_ang[scene.is_anion][None, :, :] - scene.env.path_ang[:, None, :]
+    towards = scene.env.coords_ang[scene.is_anion][None, :, :] - scene.points_ang[:, None, :]
     lengths = np.maximum(scene.distances_ang[:, scene.is_anion], CORE_ANG)
     vector = (valences[:, :, None] * towards / lengths[:, :, None]).sum(axis=1)
     return {
@@ -189,4 +190,6 @@ def _off_middle(scene: Scene) -> NDArray[np.float64]:
     """Distance along the path from its middle."""
     steps = np.linalg.norm(np.diff(scene.env.path_ang, axis=0), axis=1)
     along = np.concatenate([[0.0], np.cumsum(steps)])
-    return np.abs(along - along[-1] / 2.0) if len(along) == N_POINTS else np.full(N_POINTS, np.nan)
+    relaxed = scene.env.relaxed
+    saddle = along[-1] * (0.5 if relaxed is None else relaxed.saddle_fraction)
+    return np.abs(np.append(along, saddle) - along[-1] / 2.0)

@@ -27,6 +27,9 @@ CUTOFF_ANG = 8.0
 N_POINTS = 21
 """Path positions of an image."""
 
+SADDLE = N_POINTS
+"""Index of the transition state among a scene's points."""
+
 BOND_FACTOR = 1.3
 """Two host atoms closer than this times the sum of their atomic radii are taken for bonded."""
 
@@ -44,15 +47,19 @@ class Scene:
     ion_radius_ang, ion_charge : float
         Crystal radius and oxidation state of the working ion; where the environment does not know the charge,
         NaN.
-    distances_ang : ndarray of shape (P, M)
-        From each path point to each host atom.
+    points_ang : ndarray of shape (P + 1, 3)
+        The path points and, last, the transition state: the middle of a straight path.
+    energies_ev : ndarray of shape (P + 1,)
+        BVSE there above the lower end; NaN for a straight path.
+    distances_ang : ndarray of shape (P + 1, M)
+        From each of these points to each host atom.
     is_anion, is_cation, is_working : ndarray of shape (M,), bool
         Roles. Other working ions are cations too. An atom that is neither is neutral.
-    gap_ang : ndarray of shape (P, M)
+    gap_ang : ndarray of shape (P + 1, M)
         Distance less the two crystal radii: the room left between the ion and that atom.
-    valences : ndarray of shape (P, M)
+    valences : ndarray of shape (P + 1, M)
         Bond valence between the ion and each anion, 0 for other atoms, NaN where parameters are missing.
-    fade : ndarray of shape (P, M)
+    fade : ndarray of shape (P + 1, M)
         Cosine switch from 1 at the ion to 0 at the cutoff.
     """
 
@@ -60,6 +67,8 @@ class Scene:
     ion_number: int
     ion_radius_ang: float
     ion_charge: float
+    points_ang: NDArray[np.float64]
+    energies_ev: NDArray[np.float64]
     distances_ang: NDArray[np.float64]
     is_anion: NDArray[np.bool_]
     is_cation: NDArray[np.bool_]
@@ -102,7 +111,8 @@ def survey(env: HopEnvironment) -> Scene:
         )
     is_working = (env.numbers == number) & ~is_anion
     is_cation = ~is_anion & ((env.charges > 0.0) | np.isnan(env.charges))
-    distances = cdist(env.path_ang, env.coords_ang)
+    points, energies = _points(env)
+    distances = cdist(points, env.coords_ang)
     radii = np.where(is_anion, table.anion_radius_ang[env.numbers], table.cation_radius_ang[env.numbers])
     ion_radius = float(table.cation_radius_ang[number])
     lengths = bond_valence_distance_ang(number, env.numbers)
@@ -113,6 +123,8 @@ def survey(env: HopEnvironment) -> Scene:
         ion_number=number,
         ion_radius_ang=ion_radius,
         ion_charge=env.working_ion_charge,
+        points_ang=points,
+        energies_ev=energies,
         distances_ang=distances,
         is_anion=is_anion,
         is_cation=is_cation,
@@ -121,6 +133,16 @@ def survey(env: HopEnvironment) -> Scene:
         valences=valences,
         fade=fade,
     )
+
+
+def _points(env: HopEnvironment) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the path points and the transition state, and their energies."""
+    if env.relaxed is None:
+        saddle, energies = env.path_ang[[0, -1]].mean(axis=0), np.full(N_POINTS + 1, np.nan)
+    else:
+        saddle = env.relaxed.saddle_ang
+        energies = np.append(env.relaxed.energies_ev, env.relaxed.barrier_ev)
+    return np.vstack([env.path_ang, saddle]), energies
 
 
 def find_anions(env: HopEnvironment) -> NDArray[np.bool_]:

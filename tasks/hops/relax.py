@@ -24,7 +24,7 @@ from tasks.hops.path import DEFAULT_N_POINTS
 from tasks.hops.relaxed_path import RelaxedPath, straight
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from torch import Tensor
@@ -121,6 +121,33 @@ def relax_paths(
         for (k, _), path in zip(chunk, paths, strict=True):
             done[k] = path
     return [path for path in done if path is not None]
+
+
+def relaxed_environments(
+    cuts: Sequence[Callable[..., HopEnvironment]],
+    settings: NebSettings | None = None,
+    *,
+    device: str = "cpu",
+) -> list[HopEnvironment]:
+    """Relax the paths of some hops and cut their surroundings anew around the relaxed paths.
+
+    Parameters
+    ----------
+    cuts : sequence of callable
+        `tasks.hops.path.hop_environment` with everything given but ``radius_ang`` and ``relaxed``.
+    settings : NebSettings, optional
+        How paths are relaxed.
+    device : str
+        Where torch computes.
+
+    Returns
+    -------
+    list of HopEnvironment
+        One a hop, in the order given; `HopEnvironment.relaxed` says how it went.
+    """
+    wide = [cut(radius_ang=REACH_ANG) for cut in cuts]
+    paths = relax_paths(wide, settings, device=device)
+    return [cut(relaxed=path) for cut, path in zip(cuts, paths, strict=True)]
 
 
 def _work(env: HopEnvironment) -> _Work:

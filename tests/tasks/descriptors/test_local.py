@@ -72,10 +72,10 @@ def test_two_windows_of_a_symmetric_hop_count_alike(place):
 
 def test_what_does_not_exist_is_nan_and_nothing_else(place):
     values = named(local(place([0, 0, 0], [0, 0, 3], 2.0 * OCTAHEDRON[:2])))
-    assert np.isnan(values["middle_volume_ang3"])
-    assert np.isnan(values["middle_cation_1_ang"])
-    assert np.isnan(values["middle_anion_3_ang"])
-    assert np.isnan(values["middle_working_ion_ang"])
+    assert np.isnan(values["saddle_volume_ang3"])
+    assert np.isnan(values["saddle_cation_1_ang"])
+    assert np.isnan(values["saddle_anion_3_ang"])
+    assert np.isnan(values["saddle_working_ion_ang"])
     assert np.isnan(values["window_radius_ang"])
     assert values["hop_length_ang"] == pytest.approx(3.0)
     assert values["tortuosity"] == pytest.approx(1.0)
