@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from tasks.descriptors import assemble
-from tasks.hops import network, path, percolation, sites
+from tasks.hops import bvse, network, path, percolation, relaxed_path, sites
 
 if TYPE_CHECKING:
     from tasks.candidates.source import SourceItem
@@ -31,16 +31,26 @@ class HopSettings:
         Longest hop in Å; None for the smallest that connects in three dimensions, at most 6 Å.
     max_hops : int or None
         Most symmetry-distinct hops that are accepted.
+    path : {"bvse", "straight"}
+        Whether paths are relaxed under the bond-valence site energy.
+    sites : {"occupied", "bvse"}
+        Whether the network has only the occupied sites, or also the empty minima of that energy.
     """
 
     working_ion: str = "Li"
     cutoff_ang: float | None = None
     max_hops: int | None = 400
+    path: Literal["bvse", "straight"] = "bvse"
+    sites: Literal["occupied", "bvse"] = "occupied"
 
     def key(self, structure_hash: str) -> str:
         """Return the key of one structure's hops and descriptors under these settings."""
-        versions = [sites.STAGE_VERSION, network.STAGE_VERSION, path.STAGE_VERSION, assemble.STAGE_VERSION]
-        return digest_of("hops", structure_hash, asdict(self), versions, assemble.tables_digest())
+        stages = (sites, network, path, relaxed_path, assemble)
+        versions = [stage.STAGE_VERSION for stage in stages]
+        if self.sites == "bvse":
+            versions.append(sites.EMPTY_SITES_VERSION)
+        tables = [assemble.tables_digest(), bvse.bvse_tables_digest()]
+        return digest_of("hops", structure_hash, asdict(self), versions, tables)
 
 
 @dataclass(frozen=True)

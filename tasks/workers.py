@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from storage.descriptor_shards import read_descriptor_shard, write_descriptor_shard
 from storage.records import Candidate, DescriptorKey, Hop, Prediction, Stage, StageResult
 from storage.shards import ShardInfo, read_rows, write_shard
-from tasks.batches import featurize, prepare
+from tasks.batches import prepare
+from tasks.featurizing import featurize
 from tasks.percolating import Residuals, percolate_all
 from tasks.stage_keys import prediction_key
 
