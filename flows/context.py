@@ -71,7 +71,13 @@ class Context:
             recorder=recorder,
             checkpoint=checkpoint,
             model_digest=read_digest(checkpoint),
-            hops=HopSettings(parameters.working_ion, parameters.cutoff_ang, parameters.max_hops),
+            hops=HopSettings(
+                working_ion=parameters.working_ion,
+                cutoff_ang=parameters.cutoff_ang,
+                max_hops=parameters.max_hops,
+                path=parameters.paths,
+                sites=parameters.sites,
+            ),
             percolation=PercolationSettings(),
         )
 

@@ -12,9 +12,8 @@ from flows.computing import plan
 from flows.context import Context
 from flows.progress import reporter
 from flows.runners import BatchPool, PlainSteps
-from tasks.batches import featurize
-from tasks.candidates.cleaning import load_structure
-from tasks.hops.network import hop_network
+from tasks.candidates.cleaning import load_charges, load_structure
+from tasks.featurizing import featurize, find_hops
 from tasks.limits import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
@@ -87,12 +86,7 @@ def estimate_screen(parameters: ScreenParameters) -> Estimate:
     for candidate in left.to_featurize:
         try:
             with time_limit(parameters.time_limit_s):
-                network = hop_network(
-                    load_structure(candidate),
-                    parameters.working_ion,
-                    cutoff_ang=parameters.cutoff_ang,
-                    max_hops=parameters.max_hops,
-                )
+                network, _ = find_hops(load_structure(candidate), load_charges(candidate), context.hops)
         except (Exception, TimeLimitError):  # noqa: BLE001 - the screening says why
             counts[candidate.structure_hash] = 0
         else:

@@ -63,6 +63,18 @@ class ScreenParameters(BaseModel):
         title="Hop cutoff (Å)",
         description="Longest hop. Left out: the smallest that connects in three dimensions, at most 6 Å.",
     )
+    paths: Literal["bvse", "straight"] = Field(
+        default="bvse",
+        title="Paths",
+        description="Relaxed under the bond-valence site energy, or straight. The shipped model was trained "
+        "on relaxed ones.",
+    )
+    sites: Literal["occupied", "bvse"] = Field(
+        default="occupied",
+        title="Sites",
+        description="Sites of the network: the occupied ones, or with the empty minima of the bond-valence "
+        "site energy too.",
+    )
     max_file_mb: float = Field(
         default=50.0,
         gt=0,

@@ -18,12 +18,21 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 
+ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+"""What numerical libraries read when they are loaded."""
+
+
 class WorkerLostError(RuntimeError):
     """The process that worked on a batch died: killed for memory, or crashed in compiled code."""
 
 
 def _start_worker() -> None:
-    """See to it that a worker ends with the run: it would wait for work for ever, and keep its memory."""
+    """See to it that a worker ends with the run: it would wait for work for ever, and keep its memory.
+
+    And that it computes in one thread: there are as many workers as somebody wants cores to be used.
+    """
+    for library in ONE_THREAD:
+        os.environ[library] = "1"
     signal.signal(signal.SIGINT, _leave)
     parent = multiprocessing.parent_process()
     if parent is not None:

@@ -6,29 +6,17 @@ import traceback as tracebacks
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from storage.records import Candidate, DescriptorKey, Failure, Hop, Reason, Stage, StageResult
-from tasks.candidates.cleaning import clean, load_charges, load_structure
+from storage.records import Candidate, Failure, Reason, Stage, StageResult
+from tasks.candidates.cleaning import clean
 from tasks.candidates.source import Rejected, RejectedError
-from tasks.descriptors.assemble import INPUT_SPEC, describe
-from tasks.descriptors.scene import find_anions
 from tasks.hops.errors import NoWorkingIonError, TooManyHopsError
-from tasks.hops.network import hop_network
-from tasks.hops.path import hop_environment
 from tasks.limits import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
-    from numpy.typing import NDArray
-
-    from models.specs import GroupName
     from tasks.candidates.cleaning import CleaningSettings
     from tasks.candidates.source import Source, SourceItem
-    from tasks.hops.network import NetworkHop
-    from tasks.hops.path import HopEnvironment
-    from tasks.stage_keys import HopSettings
 
 REASONS: tuple[tuple[type[BaseException], Reason], ...] = (
     (TooManyHopsError, Reason.TOO_MANY_HOPS),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from models.specs import GroupName
     from storage.records import Candidate
-    from tasks.hops.network import NetworkHop
+    from tasks.hops.network import HopNetwork, NetworkHop
     from tasks.hops.path import HopEnvironment
     from tasks.hops.sites import Charges
     from tasks.stage_keys import HopSettings
@@ -121,14 +121,7 @@ def featurize_one(
         When there are more hops than the settings allow.
     """
     structure, charges = load_structure(candidate), load_charges(candidate)
-    empty = _empty_sites(structure, charges, settings)
-    network = hop_network(
-        structure,
-        settings.working_ion,
-        cutoff_ang=settings.cutoff_ang,
-        max_hops=settings.max_hops,
-        empty_sites_frac=empty,
-    )
+    network, empty = find_hops(structure, charges, settings)
     if not network.hops:
         raise RejectedError(
             Reason.NO_HOPS,
@@ -155,14 +148,41 @@ def featurize_one(
     return hops, keys, rows
 
 
-def _empty_sites(structure: Structure, charges: Charges, settings: HopSettings) -> NDArray[np.float64]:
-    """Return the sites beside the occupied ones that the settings ask for, shape (E, 3)."""
-    if settings.sites == "occupied":
-        return np.empty((0, 3))
-    # Here and not at the top of the file, for torch's sake.
-    from tasks.hops.empty_sites import empty_sites
+def find_hops(
+    structure: Structure, charges: Charges, settings: HopSettings
+) -> tuple[HopNetwork, NDArray[np.float64]]:
+    """Return the hops that the settings ask for, and the empty sites that are in the network.
 
-    return empty_sites(structure, charges, settings.working_ion).frac_coords
+    Parameters
+    ----------
+    structure : Structure
+        An ordered crystal.
+    charges : Charges
+        Oxidation states of its sites.
+    settings : HopSettings
+        Working ion, cutoff, bound on hops, sites.
+
+    Returns
+    -------
+    network : HopNetwork
+        The hops; sites beyond the stored ones are the empty ones.
+    empty_frac : ndarray of shape (E, 3)
+        Their fractional coordinates; none unless the settings ask for them.
+    """
+    empty = np.empty((0, 3))
+    if settings.sites == "bvse":
+        # Here and not at the top of the file: torch takes seconds to import, and most networks do without.
+        from tasks.hops.empty_sites import empty_sites
+
+        empty = empty_sites(structure, charges, settings.working_ion).frac_coords
+    network = hop_network(
+        structure,
+        settings.working_ion,
+        cutoff_ang=settings.cutoff_ang,
+        max_hops=settings.max_hops,
+        empty_sites_frac=empty if len(empty) else None,
+    )
+    return network, empty
 
 
 def _cut(
@@ -193,7 +213,7 @@ def _environments(
     """Return the surroundings of hops, along relaxed paths unless straight ones are asked for."""
     if settings.path == "straight":
         return [cut() for cut in cuts]
-    # Here and not at the top of the file: torch takes seconds to import, and straight paths do without.
+    # Loaded late, as above.
     from tasks.hops.relax import relaxed_environments
 
     return relaxed_environments(cuts)

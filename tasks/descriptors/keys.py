@@ -241,7 +241,10 @@ def _local() -> list[Descriptor]:
         for key in ALONG_CHANNELS
         for course, words in _COURSES.items()
     ]
-    return [Descriptor(k, "local", (), u, m, r) for k, u, m, r in (*lengths, *RELAXATION, *states, *along, *_WINDOW)]
+    return [
+        Descriptor(k, "local", (), u, m, r)
+        for k, u, m, r in (*lengths, *RELAXATION, *states, *along, *_WINDOW)
+    ]
 
 
 def _topology() -> list[Descriptor]:

@@ -10,11 +10,11 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from models.checkpoints import load_pretrained
-from tasks.batches import featurize
 from tasks.candidates import reference
 from tasks.candidates.cleaning import CleaningSettings, clean, load_charges, load_structure
 from tasks.candidates.source import RawMaterial
 from tasks.descriptors.assemble import INPUT_SPEC, describe_batch
+from tasks.featurizing import featurize
 from tasks.hops.path import hop_environment
 from tasks.percolating import Residuals, percolate_all
 from tasks.stage_keys import HopSettings, PercolationSettings

@@ -9,7 +9,7 @@ import pytest
 from tasks.candidates.cleaning import CleaningSettings
 from tasks.candidates.source import SourceItem
 from tasks.descriptors import assemble
-from tasks.hops import network, path, percolation, sites
+from tasks.hops import bvse, network, path, percolation, relaxed_path, sites
 from tasks.stage_keys import HopSettings, PercolationSettings, candidate_key, digest_of, prediction_key
 
 ITEM = SourceItem(source="files", item_id="a.cif", location="/somewhere/a.cif", digest="d")
@@ -23,7 +23,15 @@ def test_digests_do_not_depend_on_the_order_of_a_dict():
 
 @pytest.mark.parametrize(
     "changed",
-    [{"working_ion": "Na"}, {"cutoff_ang": 4.0}, {"cutoff_ang": 0.1}, {"max_hops": 3}, {"max_hops": None}],
+    [
+        {"working_ion": "Na"},
+        {"cutoff_ang": 4.0},
+        {"cutoff_ang": 0.1},
+        {"max_hops": 3},
+        {"max_hops": None},
+        {"path": "straight"},
+        {"sites": "bvse"},
+    ],
 )
 def test_every_hop_setting_counts(changed):
     settings = HopSettings()
@@ -32,7 +40,7 @@ def test_every_hop_setting_counts(changed):
     assert HopSettings().key("h") == settings.key("h")
 
 
-@pytest.mark.parametrize("module", [sites, network, path, assemble])
+@pytest.mark.parametrize("module", [sites, network, path, relaxed_path, assemble])
 def test_every_version_behind_the_hops_counts(module, monkeypatch):
     before = HopSettings().key("h")
     monkeypatch.setattr(module, "STAGE_VERSION", f"after {module.STAGE_VERSION}")
@@ -43,6 +51,20 @@ def test_the_tables_that_descriptors_read_count(monkeypatch):
     before = HopSettings().key("h")
     monkeypatch.setattr(assemble, "tables_digest", lambda: "other radii")
     assert HopSettings().key("h") != before
+
+
+def test_the_parameters_of_the_site_energy_count(monkeypatch):
+    before = HopSettings().key("h")
+    monkeypatch.setattr(bvse, "bvse_tables_digest", lambda: "other parameters")
+    assert HopSettings().key("h") != before
+
+
+def test_the_version_of_empty_sites_counts_where_there_are_some(monkeypatch):
+    before = [HopSettings(sites=kind).key("h") for kind in ("occupied", "bvse")]
+    monkeypatch.setattr(sites, "EMPTY_SITES_VERSION", sites.EMPTY_SITES_VERSION + 1)
+    after = [HopSettings(sites=kind).key("h") for kind in ("occupied", "bvse")]
+    assert after[0] == before[0]
+    assert after[1] != before[1]
 
 
 @pytest.mark.parametrize("changed", [{"dim_window_ev": 0.2}, {"draws": 200}, {"seed": 1}])
