@@ -129,7 +129,7 @@ def featurize_one(
             f"{network.cutoff_ang:.2f} Å; give a longer --cutoff-ang",
         )
     frac = np.vstack([np.asarray(structure.frac_coords), empty])
-    # A blocked hop has no path of its own to describe: it is listed with the reason and stays without a barrier.
+    # A blocked hop has no path of its own to describe: it is listed with the reason and without a barrier.
     cuts = [
         _cut(structure, charges, hop, working_ion=settings.working_ion, empty=empty) for hop in network.hops
     ]

@@ -8,7 +8,7 @@ import pytest
 import spglib
 from pymatgen.analysis.bond_valence import BVAnalyzer
 
-from storage.records import Reason
+from storage.records import Reason, Stage
 from tasks.batches import prepare, reason_for
 from tasks.candidates.cleaning import CleaningSettings
 from tasks.candidates.source import RawMaterial, Rejected, RejectedError, SourceItem
