@@ -10,6 +10,7 @@ import pytest
 from pymatgen.core import Lattice, Structure
 
 from tasks.hops.path import HopEnvironment, hop_environment
+from tasks.hops.relax import relaxed_environments
 from tasks.hops.sites import Charges
 
 if TYPE_CHECKING:
@@ -29,11 +30,14 @@ class CrystalHop:
     j: int
     image: tuple[int, int, int]
 
-    def environment(self, **options: float) -> HopEnvironment:
+    def environment(self, **options: object) -> HopEnvironment:
         charges = Charges(tuple(STATES[site.specie.symbol] for site in self.structure), "composition")
         return hop_environment(
             self.structure, charges, self.i, self.j, self.image, working_ion="Li", **options
         )
+
+    def relaxed(self) -> HopEnvironment:
+        return relaxed_environments([self.environment])[0]
 
 
 def nearest_hop(structure: Structure) -> CrystalHop:

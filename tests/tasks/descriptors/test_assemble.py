@@ -54,6 +54,27 @@ def relocate(hop, structure):
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_a_relaxed_path_is_described_from_its_sites_over_its_saddle(crystal_hops, name):
+    straight, relaxed = crystal_hops[name].environment(), crystal_hops[name].relaxed()
+    path = relaxed.relaxed
+    assert path.converged
+    # The ends are the crystal's, wherever the relaxation started.
+    np.testing.assert_allclose(relaxed.path_ang[[0, -1]], straight.path_ang[[0, -1]])
+    found = describe(relaxed)
+    local = dict(zip(group_keys("local"), found["local"], strict=True))
+    image = dict(zip(group_keys("profile"), found["profile"], strict=True))
+    anions = relaxed.coords_ang[relaxed.charges < 0.0]
+    nearest = np.linalg.norm(anions - path.saddle_ang, axis=1).min()
+    assert local["saddle_d_min_ang"] == pytest.approx(nearest, rel=1e-5)
+    assert local["ends_d_min_ang"] == pytest.approx(
+        np.mean([np.linalg.norm(anions - end, axis=1).min() for end in relaxed.path_ang[[0, -1]]]), rel=1e-5
+    )
+    assert local["bvse_barrier_ev"] == pytest.approx(path.barrier_ev, rel=1e-5)
+    np.testing.assert_allclose(image["bvse_ev"], path.energies_ev, atol=1e-5)
+    assert image["bvse_ev"].max() <= local["bvse_barrier_ev"] + 0.01
+
+
+@pytest.mark.parametrize("name", NAMES)
 def test_supercell(crystal_hops, name):
     hop = crystal_hops[name]
     big = hop.structure.copy()
@@ -180,11 +201,13 @@ def test_golden_values(crystal_hops):
     After raising it, write the file anew: LIHOP_WRITE_GOLDEN=1 pytest tests/tasks/descriptors -k golden
     """
     found = {name: describe(crystal_hops[name].environment()) for name in NAMES}
+    found |= {f"{name}, relaxed": describe(crystal_hops[name].relaxed()) for name in NAMES}
     if os.environ.get("LIHOP_WRITE_GOLDEN"):
         GOLDEN.write_text(golden_text(found), encoding="utf-8")
     stored = json.loads(GOLDEN.read_text(encoding="utf-8"))
     assert stored["versions"] == GROUP_VERSIONS, "a version moved: write the golden file anew"
-    for name in NAMES:
+    assert set(stored["hops"]) == set(found)
+    for name in found:
         for spec in INPUT_SPEC.groups:
             assert list(stored["hops"][name][spec.name]) == list(spec.keys)
             expected = np.array(list(stored["hops"][name][spec.name].values()), dtype=float)
