@@ -12,13 +12,13 @@ from tasks.reports.errors import FigureError
 from tasks.reports.network_legend import (
     HALO_PT,
     HOST,
-    MOST_HOPS,
     OUTSIDE,
     SITE,
     barrier_colour,
     barrier_scale,
     draw_legend,
     line_style,
+    listed_hops,
 )
 from tasks.reports.network_scene import best_view, runs, scene
 
@@ -76,15 +76,21 @@ def network_figure(network: Mapping[str, Any]) -> Figure:
     """
     if network["lattice_ang"] is None:
         raise FigureError(f"{network['material_id']} has no stored structure, so there is nothing to draw")
-    drawn = scene(network)
-    hops = {hop["number"]: hop for hop in network["hops"]}
+    hops = {hop["number"]: hop for hop in listed_hops(network)}
+    drawn = scene(
+        {
+            **network,
+            "hops": list(hops.values()),
+            "edges": [edge for edge in network["edges"] if edge["hop"] in hops],
+        }
+    )
     axes_3d = best_view(drawn, {number: _weight(hop, network) for number, hop in hops.items()})
     far = np.array(list(product((0.0, 1.0), repeat=3))) * drawn.times
     corners = drawn.origin_ang + far @ drawn.cell_ang
     shown = np.vstack([corners, *(spot.place_ang[None] for spot in drawn.spots)]) @ axes_3d.T
     low, high = shown.min(axis=0), shown.max(axis=0)
     wide, tall = ROUND_IT * np.maximum(high - low, 1.0)[:2]
-    listed_in = ENTRY_IN * (min(len(hops), MOST_HOPS) + 4) + 2 * TRIAD_IN
+    listed_in = ENTRY_IN * (len(hops) + 5) + 2 * TRIAD_IN
     high_in = max(min(PICTURE_IN * tall / wide, MOST_HIGH_IN), listed_in)
     width_in, height_in = PICTURE_IN + LEGEND_IN, ABOVE_IN + high_in + BELOW_IN
     figure, axes = blank(width_in, height_in)
@@ -96,7 +102,7 @@ def network_figure(network: Mapping[str, Any]) -> Figure:
     middle, half = (low + high)[:2] / 2, ROUND_IT * (high - low)[:2] / 2
     axes.set_xlim(middle[0] - half[0], middle[0] + half[0])
     axes.set_ylim(middle[1] - half[1], middle[1] + half[1])
-    scale = barrier_scale(network["hops"])
+    scale = barrier_scale(list(hops.values()))
     _draw_cell(axes, drawn, axes_3d)
     _draw_hops(axes, drawn, axes_3d, hops, scale, network)
     _draw_spots(axes, drawn, axes_3d)

@@ -33,7 +33,14 @@ OUTSIDE = 0.75
 """How much of the colour sites outside the cell lose to the white of the page."""
 
 MOST_HOPS = 14
-"""Hops that the legend lists; the rest are counted."""
+"""Distinct hops that are drawn, those of the lowest barriers; the rest are counted."""
+
+
+def listed_hops(network: Mapping[str, Any]) -> list[Record]:
+    """Return the hops that are drawn: those of the lowest barriers, the rate-limiting one always."""
+    rows = hop_rows(dict(network))
+    late = [hop for hop in rows[MOST_HOPS:] if hop["rate_limiting"]]
+    return rows[: MOST_HOPS - len(late)] + late
 
 
 def barrier_scale(hops: Sequence[Record]) -> Normalize:
@@ -97,9 +104,8 @@ def _hop_handles(network: Mapping[str, Any], scale: Normalize) -> list[Any]:
     from matplotlib.lines import Line2D
     from matplotlib.patheffects import withStroke
 
-    rows = hop_rows(dict(network))
     handles = []
-    for hop in rows[:MOST_HOPS]:
+    for hop in listed_hops(network):
         style = line_style(hop, network)
         entry = Line2D(
             [], [], color=tuple(barrier_colour(hop["barrier_ev"], scale)), label=_told(hop, network),
@@ -108,17 +114,16 @@ def _hop_handles(network: Mapping[str, Any], scale: Normalize) -> list[Any]:
         if hop["rate_limiting"]:
             entry.set_path_effects([withStroke(linewidth=HALO_PT, foreground=INK)])
         handles.append(entry)
-    if len(rows) > MOST_HOPS:
-        handles.append(
-            Line2D([], [], linestyle="none", label=f"and {len(rows) - MOST_HOPS} more distinct hops")
-        )
+    left_out = len(network["hops"]) - len(handles)
+    if left_out:
+        handles.append(Line2D([], [], linestyle="none", label=f"{left_out} more distinct hops, not drawn"))
     return handles
 
 
 def _told(hop: Record, network: Mapping[str, Any]) -> str:
     """Return what the legend says of a hop, in two lines."""
     barrier = "no barrier" if hop["barrier_ev"] is None else f"{hop['barrier_ev']:.2f} eV"
-    often = f"{hop['multiplicity']} in the primitive cell"
+    often = f"{hop['multiplicity']} in the stored cell"
     lines = [f"hop {hop['number']}: {barrier}, {hop['distance_ang']:.2f} Å, {often}"]
     opened = [said(dims) for dims, level in merged(network["levels"]) if level["hop"] == hop["number"]]
     notes = []

@@ -160,8 +160,9 @@ def mechanism(hop: Record) -> str:
 
 def path(hop: Record) -> str:
     """Return what kind of path was described, and whether it converged."""
+    kind = hop["path_kind"].replace("_", ", ", 1).replace("_", " ")
     flags = {False: ", unconverged", True: "", None: ""}[hop["path_converged"]]
-    return f"{hop['path_kind'].replace('_', ', ')}{flags}{', collapsed' if hop['collapsed'] else ''}"
+    return f"{kind}{flags}{', collapsed' if hop['collapsed'] else ''}"
 
 
 def bar(barrier_ev: float | None, highest_ev: float) -> str:
