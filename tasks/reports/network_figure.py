@@ -23,7 +23,7 @@ from tasks.reports.network_legend import (
 from tasks.reports.network_scene import best_view, runs, scene
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from matplotlib.axes import Axes
     from matplotlib.colors import Normalize
@@ -124,11 +124,15 @@ def _faded(colour: NDArray[np.float64], behind: float) -> NDArray[np.float64]:
     return colour + (1.0 - colour) * FAR * behind
 
 
-def _depth(drawn: Scene, axes_3d: NDArray[np.float64], place_ang: NDArray[np.float64]) -> float:
-    """Return how near a place is: 0 for the hindmost spot, 1 for the foremost."""
-    depths = [float(axes_3d[2] @ spot.place_ang) for spot in drawn.spots]
-    low, high = min(depths), max(depths)
-    return float(np.clip((axes_3d[2] @ place_ang - low) / max(high - low, 1e-9), 0.0, 1.0))
+def _nearness(drawn: Scene, axes_3d: NDArray[np.float64]) -> Callable[[NDArray[np.float64]], float]:
+    """Return what says how near a place is: 0 for the hindmost spot, 1 for the foremost."""
+    depths = np.array([spot.place_ang for spot in drawn.spots]) @ axes_3d[2]
+    low, high = float(depths.min()), float(depths.max())
+
+    def near(place_ang: NDArray[np.float64]) -> float:
+        return float(np.clip((axes_3d[2] @ place_ang - low) / max(high - low, 1e-9), 0.0, 1.0))
+
+    return near
 
 
 def _draw_cell(axes: Axes, drawn: Scene, axes_3d: NDArray[np.float64]) -> None:
@@ -188,9 +192,10 @@ def _draw_hops(
     network: Mapping[str, Any],
 ) -> None:
     """Draw every hop of the cell: wide where ions percolate, haloed where they are held up."""
+    nearness = _nearness(drawn, axes_3d)
     for line in drawn.lines:
         hop = hops[line.hop]
-        near = _depth(drawn, axes_3d, (line.start_ang + line.end_ang) / 2)
+        near = nearness((line.start_ang + line.end_ang) / 2)
         x, y, _ = axes_3d @ _bent(line.start_ang, line.end_ang, line.by_ang).T
         style = line_style(hop, network)
         # What ions do not use lies behind, and pale: it is most of the lines and least of the matter.
@@ -228,6 +233,7 @@ def _gap(at: NDArray[np.float64], ends: NDArray[np.float64]) -> float:
 def _number_hops(axes: Axes, drawn: Scene, axes_3d: NDArray[np.float64], hops: Mapping[int, Record]) -> None:
     """Write its number on one line of each hop, in front and away from sites and other numbers."""
     taken = [(axes_3d @ spot.place_ang)[:2] for spot in drawn.spots if spot.kind != "host"]
+    nearness = _nearness(drawn, axes_3d)
     for number in sorted(hops):
         places = [place for line in drawn.lines if line.hop == number for place in _along(line)]
         if not places:
@@ -238,7 +244,7 @@ def _number_hops(axes: Axes, drawn: Scene, axes_3d: NDArray[np.float64], hops: M
             min(_gap(flat, np.array([[at, at] for at in taken])), _gap(flat, ends))
             for flat in (np.array(places) @ axes_3d[:2].T)
         ]
-        near = [_depth(drawn, axes_3d, place) for place in places]
+        near = [nearness(place) for place in places]
         best = max(range(len(places)), key=lambda k: min(free[k], FREE_ANG) + 0.2 * near[k])
         x, y, _ = axes_3d @ places[best]
         taken.append(np.array([x, y]))
@@ -267,8 +273,9 @@ def _draw_spots(axes: Axes, drawn: Scene, axes_3d: NDArray[np.float64]) -> None:
     """Draw sites as discs, empty ones hollow, those outside the cell pale, and host atoms as dots."""
     from matplotlib.colors import to_rgb
 
+    nearness = _nearness(drawn, axes_3d)
     for spot in drawn.spots:
-        near = _depth(drawn, axes_3d, spot.place_ang)
+        near = nearness(spot.place_ang)
         x, y, _ = axes_3d @ spot.place_ang
         if spot.kind == "host":
             colour = _faded(np.array(to_rgb(HOST)), 0.6 * (1.0 - near))
