@@ -19,7 +19,7 @@ SITE_COLUMNS = {
 HOP_COLUMNS = {
     "mark": "", "number": "hop", "ends": "between", "distance_ang": "Å", "multiplicity": "in cell",
     "barrier_ev": "eV", "lower_ev": "90% from", "upper_ev": "to", "ladder": "barrier", "opens": "opens",
-    "symmetric": "forward = reverse", "mechanism": "mechanism", "path": "path", "blocked_by": "blocked by",
+    "symmetric": "symmetric", "mechanism": "mechanism", "path": "path", "blocked_by": "blocked by",
 }  # fmt: skip
 LEVEL_COLUMNS = {
     "mark": "", "dims": "opens", "along": "along", "barrier_ev": "eV", "lower_ev": "90% from",
