@@ -216,7 +216,8 @@ def _tangent(before: Tensor, after: Tensor, energies: Tensor) -> Tensor:
     weight_after = torch.where(up, one, torch.where(down, zero, torch.where(towards, more, less)))
     weight_before = torch.where(down, one, torch.where(up, zero, torch.where(towards, less, more)))
     mixed = weight_after[:, :, None] * after + weight_before[:, :, None] * before
-    return mixed / mixed.norm(dim=2, keepdim=True).clamp(min=SHORTEST)
+    unit: Tensor = mixed / mixed.norm(dim=2, keepdim=True).clamp(min=SHORTEST)
+    return unit
 
 
 def _tops(energies: Tensor) -> Tensor:

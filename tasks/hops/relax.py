@@ -3,12 +3,13 @@
 Ends first slide to the nearest minimum. An end that leaves its site by more than 0.7 Å, or comes nearer to
 another site, marks the hop collapsed, and the path runs between fixed ends at the crystal sites. A minimum on
 the way that is deeper than 0.05 eV splits the hop in two: it is relaxed itself, and each part gets a climbing
-image of its own. Hosts without parameters keep the straight path and say so.
+image of its own. Hosts without parameters keep the straight path and say so; so do hops whose images run away
+from the line.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,10 +17,11 @@ import torch
 from pymatgen.core import Element
 
 from tasks.hops.bvse import missing_parameters, pair_parameters
+from tasks.hops.chains import N_DENSE, Work, add_chain, distance_to_line, split
 from tasks.hops.curve import Curve, even_points, find_extrema
 from tasks.hops.field import Field, Host
 from tasks.hops.first_guess import first_guess
-from tasks.hops.neb import NebSettings, Relaxed, relax_chains, relax_points
+from tasks.hops.neb import NebSettings, relax_chains, relax_points
 from tasks.hops.path import DEFAULT_N_POINTS
 from tasks.hops.relaxed_path import RelaxedPath, straight
 
@@ -37,47 +39,14 @@ REACH_ANG = 9.0
 LEAVES_SITE_ANG = 0.7
 """An end that moves further than this has left its site."""
 
-SPLIT_EV = 0.05
-"""A minimum deeper than this below the lower of its two saddles splits a hop."""
-
 EXTREMUM_EV = 1e-3
 """Extrema that stand out by less are ripples of the interpolation."""
 
 CONVERGED_EV_ANG = 0.05
 """A path with no larger force left counts as converged; the relaxation aims below that."""
 
-SAME_PLACE_ANG = 0.3
-"""Minima nearer than this to each other or to an end are one place."""
-
-N_DENSE = 81
-"""Points at which the energy along a relaxed path is looked at for extrema."""
-
-MAX_ENTRIES = 1_500_000
-"""Images times atoms worked on at once, which bounds memory to some 100 MB whatever the batch."""
-
-
-@dataclass
-class _Work:
-    """One hop on its way: its chain of images relative to an origin of its own."""
-
-    host: Host
-    origin: NDArray[np.float64]
-    sites: NDArray[np.float64]
-    other_sites: NDArray[np.float64]
-    steps: int = 0
-    end_residual: float = 0.0
-    end_shift: float = 0.0
-    collapsed: bool = False
-    chains: list[_Chain] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class _Chain:
-    """Relaxed images between two ends, or between an end and a minimum on the way."""
-
-    images: NDArray[np.float64]
-    energies: NDArray[np.float64]
-    residual: float
+MAX_ENTRIES = 300_000
+"""Images times atoms worked on at once: fastest where they fit into the cache, and memory stays bounded."""
 
 
 def relax_paths(
@@ -107,7 +76,7 @@ def relax_paths(
     """
     settings = NebSettings() if settings is None else settings
     done: list[RelaxedPath | None] = [None] * len(envs)
-    waiting: list[tuple[int, _Work]] = []
+    waiting: list[tuple[int, Work]] = []
     for k, env in enumerate(envs):
         missing = missing_parameters(env.working_ion, env.numbers, env.charges)
         if missing:
@@ -118,8 +87,8 @@ def relax_paths(
         works = [work for _, work in chunk]
         with torch.no_grad():
             paths = _relax_chunk(works, settings, torch.device(device))
-        for (k, _), path in zip(chunk, paths, strict=True):
-            done[k] = path
+        for (k, work), path in zip(chunk, paths, strict=True):
+            done[k] = _keep_to_line(envs[k], work, path)
     return [path for path in done if path is not None]
 
 
@@ -150,13 +119,13 @@ def relaxed_environments(
     return [cut(relaxed=path) for cut, path in zip(cuts, paths, strict=True)]
 
 
-def _work(env: HopEnvironment) -> _Work:
+def _work(env: HopEnvironment) -> Work:
     """Cut the host out of the environment, with the origin in the middle of the path."""
     origin = env.path_ang[[0, -1]].mean(axis=0)
-    near = _distance_to_line(env.coords_ang, env.path_ang[0], env.path_ang[-1]) <= REACH_ANG
+    near = distance_to_line(env.coords_ang, env.path_ang[0], env.path_ang[-1]) <= REACH_ANG
     coords = env.coords_ang[near] - origin
     number = Element(env.working_ion).Z
-    return _Work(
+    return Work(
         host=Host(coords, pair_parameters(env.working_ion, env.numbers[near], env.charges[near])),
         origin=origin,
         sites=env.path_ang[[0, -1]] - origin,
@@ -164,21 +133,11 @@ def _work(env: HopEnvironment) -> _Work:
     )
 
 
-def _distance_to_line(
-    coords_ang: NDArray[np.float64], start_ang: NDArray[np.float64], end_ang: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return each atom's distance from the straight segment between two points."""
-    along = end_ang - start_ang
-    share = np.clip((coords_ang - start_ang) @ along / (along @ along), 0.0, 1.0)
-    distances: NDArray[np.float64] = np.linalg.norm(coords_ang - start_ang - share[:, None] * along, axis=1)
-    return distances
-
-
 def _chunks(
-    waiting: list[tuple[int, _Work]], n_images: int, max_entries: int
-) -> Iterator[list[tuple[int, _Work]]]:
+    waiting: list[tuple[int, Work]], n_images: int, max_entries: int
+) -> Iterator[list[tuple[int, Work]]]:
     """Yield hops of about equal size together, as many as the bound allows, so that padding wastes little."""
-    chunk: list[tuple[int, _Work]] = []
+    chunk: list[tuple[int, Work]] = []
     for k, work in sorted(waiting, key=lambda entry: entry[1].host.n_atoms):
         if chunk and (len(chunk) + 1) * work.host.n_atoms * n_images > max_entries:
             yield chunk
@@ -188,25 +147,18 @@ def _chunks(
         yield chunk
 
 
-def _relax_chunk(works: list[_Work], settings: NebSettings, device: torch.device) -> list[RelaxedPath]:
+def _relax_chunk(works: list[Work], settings: NebSettings, device: torch.device) -> list[RelaxedPath]:
     """Relax ends, then paths, then the parts of paths that have a minimum on their way."""
     hosts = Field([work.host for work in works], device)
     ends = _relax_ends(hosts, works, settings, device)
     relaxed = relax_chains(hosts, first_guess(hosts, ends, settings.n_images), settings)
     for k, work in enumerate(works):
-        _add_chain(work, relaxed, k)
-    _split(hosts, works, settings, device)
+        add_chain(work, relaxed, k)
+    split(hosts, works, settings, device)
     return _finish(hosts, works, device)
 
 
-def _add_chain(work: _Work, relaxed: Relaxed, row: int) -> None:
-    """Keep one relaxed chain of a hop."""
-    images, energies = relaxed.positions[row].cpu().numpy(), relaxed.energies[row].cpu().numpy()
-    work.chains.append(_Chain(images, energies, float(relaxed.residual[row])))
-    work.steps = max(work.steps, int(relaxed.steps[row]))
-
-
-def _relax_ends(hosts: Field, works: list[_Work], settings: NebSettings, device: torch.device) -> Tensor:
+def _relax_ends(hosts: Field, works: list[Work], settings: NebSettings, device: torch.device) -> Tensor:
     """Return the ends that paths run between, shape (B, 2, 3): relaxed, or the sites of collapsed hops."""
     sites = torch.from_numpy(np.array([work.sites for work in works])).to(device)
     relaxed = relax_points(hosts, sites, settings)
@@ -226,78 +178,17 @@ def _relax_ends(hosts: Field, works: list[_Work], settings: NebSettings, device:
     return torch.from_numpy(ends).to(device)
 
 
-def _stays(end: NDArray[np.float64], work: _Work, side: int) -> bool:
+def _stays(end: NDArray[np.float64], work: Work, side: int) -> bool:
     """Say whether a relaxed end is still at its own site: near it, and nearer than to any other."""
     own = float(np.linalg.norm(end - work.sites[side]))
     others = np.vstack([work.other_sites, work.sites[1 - side][None]])
     return own <= LEAVES_SITE_ANG and own <= float(np.linalg.norm(others - end, axis=1).min())
 
 
-def _split(hosts: Field, works: list[_Work], settings: NebSettings, device: torch.device) -> None:
-    """Give each part of a path between deep minima a climbing image of its own."""
-    dense = np.linspace(0.0, 1.0, N_DENSE)
-    curves = [Curve(work.chains[0].images) for work in works]
-    sampled = torch.from_numpy(np.array([curve.at(dense) for curve in curves])).to(device)
-    energies = hosts.energy_and_force(sampled)[0].cpu().numpy()
-    cuts = [
-        (k, extremum.fraction)
-        for k in range(len(works))
-        for extremum in find_extrema(dense, energies[k], least_ev=SPLIT_EV)
-        if extremum.kind == "minimum"
-    ]
-    if not cuts:
-        return
-    start = np.array([curves[k].at(np.array([fraction])) for k, fraction in cuts])
-    rows = torch.tensor([k for k, _ in cuts], device=device)
-    lowest = relax_points(hosts.take(rows), torch.from_numpy(start).to(device), settings)
-    minima = lowest.positions[:, 0].cpu().numpy()
-    parts: list[tuple[int, NDArray[np.float64]]] = []
-    for k in sorted({k for k, _ in cuts}):
-        mine = [n for n, (owner, _) in enumerate(cuts) if owner == k]
-        knots = np.array([curves[k].at(np.zeros(1))[0], *minima[mine], curves[k].at(np.ones(1))[0]])
-        # A minimum that slides into another, or into an end, was none.
-        if np.linalg.norm(np.diff(knots, axis=0), axis=1).min() < SAME_PLACE_ANG:
-            continue
-        works[k].end_residual = max(works[k].end_residual, float(lowest.residual[mine].max()))
-        works[k].steps = max(works[k].steps, int(lowest.steps[mine].max()))
-        marks = [0.0, *(cuts[n][1] for n in mine), 1.0]
-        for n in range(len(knots) - 1):
-            points = curves[k].at(np.linspace(marks[n], marks[n + 1], settings.n_images))
-            parts.append((k, _pull(points, knots[n], knots[n + 1])))
-    _relax_parts(hosts, works, parts, settings, device)
-
-
-def _pull(
-    points: NDArray[np.float64], start: NDArray[np.float64], end: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Return a piece of a path shifted so that it runs from one point to another."""
-    share = np.linspace(0.0, 1.0, len(points))[:, None]
-    return points + (1.0 - share) * (start - points[0]) + share * (end - points[-1])
-
-
-def _relax_parts(
-    hosts: Field,
-    works: list[_Work],
-    parts: list[tuple[int, NDArray[np.float64]]],
-    settings: NebSettings,
-    device: torch.device,
-) -> None:
-    """Relax the parts of split paths in place of the whole."""
-    if not parts:
-        return
-    owners = torch.tensor([k for k, _ in parts], device=device)
-    start = torch.from_numpy(np.array([points for _, points in parts])).to(device)
-    relaxed = relax_chains(hosts.take(owners), start, settings)
-    for k in sorted({k for k, _ in parts}):
-        works[k].chains = []
-    for row, (k, _) in enumerate(parts):
-        _add_chain(works[k], relaxed, row)
-
-
-def _finish(hosts: Field, works: list[_Work], device: torch.device) -> list[RelaxedPath]:
+def _finish(hosts: Field, works: list[Work], device: torch.device) -> list[RelaxedPath]:
     """Sample the relaxed paths evenly and put them back where they belong."""
     dense = np.linspace(0.0, 1.0, N_DENSE)
-    images = [np.vstack([work.chains[0].images, *(c.images[1:] for c in work.chains[1:])]) for work in works]
+    images = [work.images for work in works]
     points = [even_points(chain, DEFAULT_N_POINTS) for chain in images]
     sampled = np.array(
         [np.vstack([even, Curve(chain).at(dense)]) for even, chain in zip(points, images, strict=True)]
@@ -305,7 +196,7 @@ def _finish(hosts: Field, works: list[_Work], device: torch.device) -> list[Rela
     energies = hosts.energy_and_force(torch.from_numpy(sampled).to(device))[0].cpu().numpy()
     paths = []
     for k, work in enumerate(works):
-        own = np.concatenate([work.chains[0].energies, *(c.energies[1:] for c in work.chains[1:])])
+        own = work.energies
         top = int(np.argmax(own))
         along = np.concatenate([[0.0], np.cumsum(np.linalg.norm(np.diff(images[k], axis=0), axis=1))])
         residual = max(work.end_residual, *(chain.residual for chain in work.chains))
@@ -330,3 +221,17 @@ def _finish(hosts: Field, works: list[_Work], device: torch.device) -> list[Rela
             )
         )
     return paths
+
+
+def _keep_to_line(env: HopEnvironment, work: Work, path: RelaxedPath) -> RelaxedPath:
+    """Return the path, or the straight one, not converged, where an image ran away."""
+    if not work.strayed:
+        return path
+    return replace(
+        straight(env),
+        converged=False,
+        residual_force_ev_ang=path.residual_force_ev_ang,
+        steps=path.steps,
+        collapsed=path.collapsed,
+        end_shift_ang=path.end_shift_ang,
+    )

@@ -26,7 +26,7 @@ class RelaxedPath:
     Parameters
     ----------
     kind : {"straight", "bvse", "bvse_fixed_ends"}
-        Straight where parameters are missing; with fixed ends where the hop collapsed.
+        Straight where parameters are missing or the images ran away; with fixed ends where the hop collapsed.
     positions_ang : ndarray of shape (21, 3)
         Evenly spaced along the path, in the frame of the environment, in Å.
     energies_ev : ndarray of shape (21,)
@@ -38,9 +38,10 @@ class RelaxedPath:
     barrier_forward_ev, barrier_reverse_ev : float
         Saddle above the start and above the end; NaN for a straight path.
     converged : bool or None
-        Whether no force above 0.05 eV/Å is left; None for a straight path.
+        Whether no force above 0.05 eV/Å is left; None where nothing was relaxed, False where the images ran
+        away.
     residual_force_ev_ang : float
-        Largest force left on any image; NaN for a straight path.
+        Largest force left on any image; NaN where nothing was relaxed.
     steps : int
         Steps of the longest relaxation.
     collapsed : bool
