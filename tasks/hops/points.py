@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.hops.isometries import direct_operations
 from tasks.hops.symmetry import dataset_of, identity_map, primitive_of
 
 if TYPE_CHECKING:
+    import spglib
     from numpy.typing import NDArray
 
+    from tasks.hops.isometries import Operations
     from tasks.hops.symmetry import CellArrays, PrimitiveCell
 
 MATCH_SLACK = 4.0
@@ -91,8 +94,8 @@ def point_symmetry(
 ) -> PointSymmetry:
     """Return the space group of a crystal as permutations and lattice shifts of some points in it.
 
-    Where the stored cell is primitive, spglib is called once; else once more for the operations of the
-    primitive cell, of which a supercell may break some.
+    The operations are those of the primitive cell, of which a supercell may break some. Spglib is asked only
+    where the stored cell is not primitive, or where a direct search does not tell.
 
     Parameters
     ----------
@@ -109,31 +112,24 @@ def point_symmetry(
     -------
     PointSymmetry
         The points in a primitive cell, and the operations on them: only the identity of the stored cell, with
-        ``found`` false, when spglib fails or an operation does not map the points one to one.
+        ``found`` false, when none is found or an operation does not map the points one to one.
     """
     lattice, frac, numbers = cell
     points = np.vstack([frac[atoms], empty_frac]) if len(empty_frac) else frac[atoms]
-    dataset = dataset_of(cell, symprec)
-    primitive = primitive_of(lattice, frac, dataset)
-    if dataset is None:
-        return _without_symmetry(lattice, points)
     placed: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]] | None
-    if primitive.is_stored:
-        placed = identity_map(len(points))
+    found = direct_operations(cell, symprec)
+    if found is not None:
+        primitive, placed = primitive_of(lattice, frac, None), identity_map(len(points))
     else:
-        dataset = dataset_of((primitive.lattice, primitive.frac, numbers[primitive.sites]), symprec)
+        dataset = dataset_of(cell, symprec)
+        primitive = primitive_of(lattice, frac, dataset)
         placed = _place(primitive, lattice, atoms, empty_frac, MATCH_SLACK * symprec)
-    if dataset is None or placed is None:
+        found = _operations(primitive, numbers, dataset, symprec)
+    if found is None or placed is None:
         return _without_symmetry(lattice, points)
     first, index, offset = placed
     in_primitive = points if primitive.is_stored else points @ lattice @ np.linalg.inv(primitive.lattice)
-    operations = _match(
-        primitive.lattice,
-        in_primitive[first],
-        np.asarray(dataset.rotations, dtype=np.int64),
-        np.asarray(dataset.translations, dtype=np.float64),
-        MATCH_SLACK * symprec,
-    )
+    operations = _match(primitive.lattice, in_primitive[first], *found, MATCH_SLACK * symprec)
     if operations is None:
         return _without_symmetry(lattice, points)
     return PointSymmetry(
@@ -147,6 +143,23 @@ def point_symmetry(
         operations=operations,
         is_stored=primitive.is_stored,
     )
+
+
+def _operations(
+    primitive: PrimitiveCell, numbers: NDArray[np.int64], dataset: spglib.SpglibDataset | None, symprec: float
+) -> Operations | None:
+    """Return the space group of a primitive cell, given what spglib says of the stored one; None if none."""
+    if dataset is None:
+        return None
+    if not primitive.is_stored:
+        cell = (primitive.lattice, primitive.frac, numbers[primitive.sites])
+        found = direct_operations(cell, symprec)
+        if found is not None:
+            return found
+        dataset = dataset_of(cell, symprec)
+        if dataset is None:
+            return None
+    return np.asarray(dataset.rotations, dtype=np.int64), np.asarray(dataset.translations, dtype=np.float64)
 
 
 def _place(
@@ -211,7 +224,7 @@ def _match(
 ) -> SiteOperations | None:
     """Find, for each operation, the site that each site lands on; None unless all land one to one."""
     n_ops, n_sites = len(rotations), len(frac)
-    landed = (frac @ rotations.transpose(0, 2, 1)) + translations[:, None, :]
+    landed = frac @ rotations.transpose(0, 2, 1).astype(np.float64) + translations[:, None, :]
     permutation = _nearest(landed.reshape(-1, 3), frac).reshape(n_ops, n_sites)
     delta = landed - frac[permutation]
     shift = np.rint(delta).astype(np.int64)
