@@ -156,10 +156,14 @@ def find_minima(surroundings: Surroundings, *, clear_ang: float, window_ev: floa
     if not np.isfinite(lowest):
         return Minima(np.empty((0, 3)), np.empty(0))
     is_seed = energies <= lowest + window_ev + SEED_SLACK_EV
+    rises = np.zeros_like(is_seed)
     for axis in range(3):
         for step in (-1, 1):
-            # Ties count: two points that straddle a minimum are both seeds.
-            is_seed &= energies <= np.roll(energies, step, axis)
+            neighbour = np.roll(energies, step, axis)
+            # Ties count: two points that straddle a minimum are both seeds. Nothing but ties is a vacuum.
+            is_seed &= energies <= neighbour
+            rises |= energies < neighbour
+    is_seed &= rises
     seeds = np.argwhere(is_seed) / energies.shape @ surroundings.host.lattice
     return settle(surroundings, seeds + JIGGLE_ANG)
 

@@ -284,6 +284,14 @@ def test_the_window_leaves_out_what_lies_above_it(structures):
     assert below.occupied_energies_ev == pytest.approx([0.0] * 3, abs=1e-6)
 
 
+def test_a_vacuum_holds_no_sites():
+    pair = Structure(Lattice.tetragonal(8.0, 24.0), ["Na", "Cl"], [[0, 0, 0], [0, 0, 0.1]])
+    found = empty_sites(pair, Charges((1.0, -1.0), None), "Li")
+    # What is left are places beside chlorine, 2.4 Å from it, as far as possible from sodium.
+    assert 0 < len(found) < 10
+    assert apart_ang(pair, found.frac_coords, [pair.frac_coords[1]]).max() < 3.0
+
+
 class TestNothingToFind:
     def test_missing_parameters_are_named(self):
         phosphide = build("Fm-3m", Lattice.cubic(6.0), ["Li", "P"], [[0.25] * 3, [0] * 3])
