@@ -32,8 +32,11 @@ Grosse-Kunstleve, Sauter and Adams, Acta Cryst. A60, 1 (2004), doi:10.1107/S0108
 PRODUCT_WEIGHTS: NDArray[np.float64] = np.power(7.0, np.arange(9.0), dtype=np.float64).reshape(3, 3)
 """Packs products of matrices of -1, 0 and 1, whose entries lie between -3 and 3, into one number each."""
 
-MAX_POINTS = 100
-"""Sites of one element beyond which comparing all with all takes longer than spglib does."""
+MAX_DISTANCES = 500_000
+"""Distances that are compared at once at most; spglib does not take longer beyond."""
+
+MANY_DISTANCES = 10_000
+FEW_SITES = 2
 
 
 def direct_operations(cell: CellArrays, symprec: float) -> Operations | None:
@@ -50,13 +53,11 @@ def direct_operations(cell: CellArrays, symprec: float) -> Operations | None:
     -------
     tuple of ndarray, or None
         Rotations of shape (K, 3, 3), acting on columns of fractional coordinates, and translations of shape
-        (K, 3). None where the cell is not primitive or has many sites of each element, and where what was
-        found is no group: ask spglib.
+        (K, 3). None where the cell is not primitive or large, and where what was found is no group: ask
+        spglib.
     """
     lattice, frac, numbers = cell
     elements, counts = np.unique(numbers, return_counts=True)
-    if counts.max() > MAX_POINTS:
-        return None
     reduced = _reduced(lattice, symprec)
     if reduced is None:
         return None
@@ -65,8 +66,11 @@ def direct_operations(cell: CellArrays, symprec: float) -> Operations | None:
     inverse = np.linalg.inv(basis)
     reduced = basis @ lattice
     positions = frac @ inverse
-    rotations = _lattice_rotations(reduced, symprec)
     groups = [positions[numbers == element] for element in elements[np.argsort(counts, kind="stable")]]
+    # With one atom of an element no translation maps the cell onto itself; else that is soon found out.
+    if len(groups[0]) > 1 and _may_repeat(reduced, groups, symprec):
+        return None
+    rotations = _lattice_rotations(reduced, symprec)
     found = _translations(reduced, groups, rotations, symprec)
     if found is None:
         return None
@@ -116,6 +120,29 @@ def _lattice_rotations(lattice: NDArray[np.float64], symprec: float) -> NDArray[
     return rotations
 
 
+def _may_repeat(lattice: NDArray[np.float64], groups: list[NDArray[np.float64]], symprec: float) -> bool:
+    """Say whether a translation takes a few sites of each element to sites of the same."""
+    translations = groups[0][1:] - groups[0][0]
+    for group in groups:
+        kept = _land(lattice, group[:FEW_SITES] + translations[:, None], group, symprec)
+        translations = translations[kept]
+        if len(translations) == 0:
+            return False
+    return True
+
+
+def _land(
+    lattice: NDArray[np.float64], landed: NDArray[np.float64], group: NDArray[np.float64], symprec: float
+) -> NDArray[np.bool_]:
+    """Say of each row of points whether all of them lie on sites of a group."""
+    delta = landed[:, :, None] - group
+    delta -= np.rint(delta)
+    off = delta @ lattice
+    squared = np.einsum("cabx,cabx->cab", off, off)
+    result: NDArray[np.bool_] = (squared.min(axis=2) <= symprec**2).all(axis=1)
+    return result
+
+
 def _translations(
     lattice: NDArray[np.float64],
     groups: list[NDArray[np.float64]],
@@ -128,13 +155,14 @@ def _translations(
     turned = rotations @ rarest[0]
     translations = (rarest[None] - turned[:, None]).reshape(-1, 3)
     for group in groups:
-        landed = group @ rotations[which].transpose(0, 2, 1) + translations[:, None]
-        delta = landed[:, :, None] - group
-        delta -= np.rint(delta)
-        off = delta @ lattice
-        squared = np.einsum("cabx,cabx->cab", off, off)
-        kept = (squared.min(axis=2) <= symprec**2).all(axis=1)
-        which, translations = which[kept], translations[kept]
+        # Where much is to be compared, a few sites rule out most candidates first.
+        few = [group[:FEW_SITES]] if len(which) * len(group) ** 2 > MANY_DISTANCES else []
+        for some in [*few, group]:
+            if len(which) * len(some) * len(group) > MAX_DISTANCES:
+                return None
+            landed = some @ rotations[which].transpose(0, 2, 1) + translations[:, None]
+            kept = _land(lattice, landed, group, symprec)
+            which, translations = which[kept], translations[kept]
     if len(np.unique(which)) != len(which):
         return None
     return which, translations
