@@ -87,6 +87,8 @@ def _print(network: dict[str, Any]) -> None:
     print_table(text.site_rows(network), text.SITE_COLUMNS, title="Sites of the network, a row a kind")
     rows = text.hop_rows(network)
     empty = {name for name in ("blocked_by", "opens") if not any(row[name] for row in rows)}
+    if all(row["mechanism"] == "isolated" for row in rows):
+        empty.add("mechanism")
     columns = {name: heading for name, heading in text.HOP_COLUMNS.items() if name not in empty}
     print_table(rows, columns, title="Distinct hops, the lowest barrier first", whole={"ends", "ladder"})
     blocked = text.kinds_of_block(network)

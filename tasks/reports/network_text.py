@@ -19,7 +19,7 @@ SITE_COLUMNS = {
 HOP_COLUMNS = {
     "mark": "", "number": "hop", "ends": "between", "distance_ang": "Å", "multiplicity": "in cell",
     "barrier_ev": "eV", "lower_ev": "90% from", "upper_ev": "to", "ladder": "barrier", "opens": "opens",
-    "symmetric": "symmetric", "mechanism": "mechanism", "path": "path", "blocked_by": "blocked by",
+    "symmetric": "sym.", "mechanism": "mechanism", "path": "path", "blocked_by": "blocked by",
 }  # fmt: skip
 LEVEL_COLUMNS = {
     "mark": "", "dims": "opens", "along": "along", "barrier_ev": "eV", "lower_ev": "90% from",
@@ -74,7 +74,8 @@ def site_rows(network: Record) -> list[Record]:
     for kind in kinds:
         members = [node for node in network["nodes"] if node["class"] == kind]
         first = members[0]
-        a, b, c = first["frac"] or (None, None, None)
+        # Rounded, so that no coordinate reads -0.000.
+        a, b, c = (None,) * 3 if first["frac"] is None else (round(x, 6) + 0.0 for x in first["frac"])
         named = " ".join(str(node["index"]) for node in members[:SHOWN_SITES])
         leaving = ", ".join(f"{count} by hop {hop}" for hop, count in first["hops"].items())
         rows.append(
@@ -159,10 +160,11 @@ def mechanism(hop: Record) -> str:
 
 
 def path(hop: Record) -> str:
-    """Return what kind of path was described, and whether it converged."""
+    """Return what kind of path was described, and whether it converged; one with fixed ends had collapsed."""
     kind = hop["path_kind"].replace("_", ", ", 1).replace("_", " ")
     flags = {False: ", unconverged", True: "", None: ""}[hop["path_converged"]]
-    return f"{kind}{flags}{', collapsed' if hop['collapsed'] else ''}"
+    collapsed = ", collapsed" if hop["collapsed"] and "fixed" not in kind else ""
+    return f"{kind}{flags}{collapsed}"
 
 
 def bar(barrier_ev: float | None, highest_ev: float) -> str:

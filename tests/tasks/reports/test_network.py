@@ -189,4 +189,5 @@ class TestText:
         pair = next(hop for hop in layered_network["hops"] if hop["vacancy"])
         assert text.mechanism(pair).startswith("divacancy, ")
         fixed = pair | {"path_kind": "bvse_fixed_ends", "path_converged": False, "collapsed": True}
-        assert text.path(fixed) == "bvse, fixed ends, unconverged, collapsed"
+        assert text.path(fixed) == "bvse, fixed ends, unconverged"
+        assert text.path(fixed | {"path_kind": "bvse"}) == "bvse, unconverged, collapsed"
