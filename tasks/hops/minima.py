@@ -51,16 +51,16 @@ DIFFERENCE_ANG = 1e-3
 LONGEST_STEP_ANG = 0.2
 """No step of Newton's method is longer."""
 
-SOFTEST_EV_ANG2 = 0.05
+SOFTEST_EV_ANG2 = 0.005
 """Curvatures enter steps no smaller than this, so that soft directions do not run away."""
 
-CURVED_EV_ANG2 = 1e-3
-"""A minimum curves upwards by more than this in every direction; less is a plateau."""
+DOWNWARDS_EV_ANG2 = -1e-3
+"""A minimum curves downwards by no more than this, which is rounding where the bottom is flat."""
 
 FORCE_TOLERANCE_EV_ANG = 1e-6
 """A settled ion feels no more."""
 
-SETTLED_EV_ANG = 1e-3
+SETTLED_EV_ANG = 1e-4
 """An ion that still feels more than this after `MAX_STEPS` found no minimum."""
 
 MAX_STEPS = 100
@@ -134,7 +134,9 @@ class Surroundings:
         return Host(self._coords[near] - centre_ang, parameters)
 
 
-def find_minima(surroundings: Surroundings, *, clear_ang: float, window_ev: float) -> Minima:
+def find_minima(
+    surroundings: Surroundings, *, clear_ang: float, window_ev: float, farthest_ang: float = np.inf
+) -> Minima:
     """Find the minima of the energy of an ion in a rigid periodic host.
 
     Parameters
@@ -145,13 +147,15 @@ def find_minima(surroundings: Surroundings, *, clear_ang: float, window_ev: floa
         Places nearer to an atom than this are not looked at.
     window_ev : float
         Minima that lie further above the lowest may be left out.
+    farthest_ang : float
+        Nor are places further than this from every atom.
 
     Returns
     -------
     Minima
         All minima, in no particular order and some of them more than once.
     """
-    energies = _grid_energies(surroundings, clear_ang)
+    energies = _grid_energies(surroundings, clear_ang, farthest_ang)
     lowest = energies.min()
     if not np.isfinite(lowest):
         return Minima(np.empty((0, 3)), np.empty(0))
@@ -218,16 +222,17 @@ def energies_at(surroundings: Surroundings, positions_ang: Vectors) -> Vectors:
     return np.array(energies)
 
 
-def _grid_energies(surroundings: Surroundings, clear_ang: float) -> Vectors:
-    """Return the energies on a grid over the cell; infinite too near to an atom."""
+def _grid_energies(surroundings: Surroundings, clear_ang: float, farthest_ang: float) -> Vectors:
+    """Return the energies on a grid over the cell; infinite too near to an atom or too far from all."""
     lattice = surroundings.host.lattice
     shape = np.maximum(np.ceil(np.linalg.norm(lattice, axis=1) / GRID_SPACING_ANG).astype(int), 3)
     energies = np.full(tuple(shape), np.inf)
     for block in _blocks(tuple(shape)):
         index = np.stack(np.meshgrid(*block, indexing="ij"), axis=-1).reshape(-1, 3)
         places = index / shape @ lattice
-        index = index[clear := surroundings.nearest_ang(places) >= clear_ang]
-        places = places[clear]
+        nearest_ang = surroundings.nearest_ang(places)
+        looked_at = (nearest_ang >= clear_ang) & (nearest_ang <= farthest_ang)
+        index, places = index[looked_at], places[looked_at]
         if not len(places):
             continue
         centre = 0.5 * (places.min(axis=0) + places.max(axis=0))
@@ -285,7 +290,7 @@ def _newton(field: Field, n_ions: int) -> tuple[Vectors, Vectors, NDArray[np.boo
         x[kept], energy[kept] = there[better], new_energy[better]
         force[kept], hessian[kept] = new_force[better], new_hessian[better]
     settled = (force.norm(dim=1) < SETTLED_EV_ANG) & (x.norm(dim=1) <= ROOM_ANG)
-    good = settled & (torch.linalg.eigvalsh(hessian)[:, 0] > CURVED_EV_ANG2)
+    good = settled & (torch.linalg.eigvalsh(hessian)[:, 0] > DOWNWARDS_EV_ANG2)
     return x.numpy(), energy.numpy(), good.numpy()
 
 
