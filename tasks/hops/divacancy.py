@@ -26,6 +26,13 @@ The sides of the triangles in layers that a Jahn-Teller ion distorts differ by 9
 NaMnO2; the next shell of a triangular lattice is 73% longer.
 """
 
+LAYER_SPREAD = 1.4
+"""Layers lie further apart than this many times the shortest hop.
+
+Between O3, O1 and P2 layers hops are at least 1.7 times as long. In corrugated slabs, such as those of
+beta-Li2IrO3, 1.17 times suffice: these are no layers.
+"""
+
 LAYER_DIMENSION = 2
 
 CORNERS = 4
@@ -59,31 +66,33 @@ class Divacancy:
     direction_symmetric: bool
 
 
-def nearest_orbits(orbits: Sequence[Orbit]) -> list[Orbit]:
-    """Return the orbits of nearest-neighbour hops.
+def shell(orbits: Sequence[Orbit], spread: float) -> list[Orbit]:
+    """Return the orbits of the shortest hops.
 
     Parameters
     ----------
     orbits : sequence of Orbit
         Those that may count, shortest first.
+    spread : float
+        How many times as long as the first they may be.
 
     Returns
     -------
     list of Orbit
-        Those up to `NEIGHBOUR_SPREAD` times as long as the first.
+        Those that are no longer.
     """
-    return [orbit for orbit in orbits if orbit.length_ang <= NEIGHBOUR_SPREAD * orbits[0].length_ang]
+    return [orbit for orbit in orbits if orbit.length_ang <= spread * orbits[0].length_ang]
 
 
-def is_layered(found: Orbits, nearest: Sequence[Orbit], n_points: int) -> bool:
-    """Say whether nearest-neighbour hops connect in exactly two dimensions.
+def is_layered(found: Orbits, orbits: Sequence[Orbit], n_points: int) -> bool:
+    """Say whether nearest-neighbour hops connect in two dimensions, and nothing near them in the third.
 
     Parameters
     ----------
     found : Orbits
         What the orbits index.
-    nearest : sequence of Orbit
-        Orbits of nearest-neighbour hops.
+    orbits : sequence of Orbit
+        Those that may count, shortest first.
     n_points : int
         Points in the primitive cell.
 
@@ -93,7 +102,10 @@ def is_layered(found: Orbits, nearest: Sequence[Orbit], n_points: int) -> bool:
         Whether they do.
     """
     graph = PeriodicGraph(range(n_points))
-    for orbit in nearest:
+    nearest = len(shell(orbits, NEIGHBOUR_SPREAD))
+    for number, orbit in enumerate(shell(orbits, LAYER_SPREAD)):
+        if number == nearest and graph.dimension != LAYER_DIMENSION:
+            return False
         for i, j, ox, oy, oz in found.primitive_edges[orbit.primitive_members].tolist():
             graph.add((i, j, ox, oy, oz))
     return graph.dimension == LAYER_DIMENSION

@@ -9,7 +9,7 @@ import numpy as np
 from pymatgen.core import Element
 
 from tasks.hops.blocking import blocked_by
-from tasks.hops.divacancy import NEIGHBOUR_SPREAD, find_divacancies, is_layered, nearest_orbits
+from tasks.hops.divacancy import LAYER_SPREAD, NEIGHBOUR_SPREAD, find_divacancies, is_layered, shell
 from tasks.hops.errors import HopsError, NoWorkingIonError, TooManyHopsError
 from tasks.hops.orbits import find_orbits
 from tasks.hops.periodic import MAX_RANK, PeriodicGraph
@@ -326,18 +326,18 @@ def _divacancies(crystal: _Crystal, shells: _Shells) -> dict[Edge, list[Divacanc
 
     Empty sites take no part: a hop through them is a composition of hops that are listed themselves.
     """
-    nearest = _nearest(crystal, shells)
-    if nearest and NEIGHBOUR_SPREAD * nearest[0].length_ang > shells.reach_ang:
-        # A short cutoff must not hide the third sides of triangles.
-        shells = _Shells.within(crystal, NEIGHBOUR_SPREAD * nearest[0].length_ang + SHELL_TOLERANCE_ANG)
-        nearest = _nearest(crystal, shells)
-    if not nearest or not is_layered(shells.found, nearest, len(crystal.points.frac)):
+    orbits = _open_orbits(crystal, shells)
+    if orbits and LAYER_SPREAD * orbits[0].length_ang > shells.reach_ang:
+        # A short cutoff must hide neither the third sides of triangles nor what lies between layers.
+        shells = _Shells.within(crystal, LAYER_SPREAD * orbits[0].length_ang + SHELL_TOLERANCE_ANG)
+        orbits = _open_orbits(crystal, shells)
+    if not orbits or not is_layered(shells.found, orbits, len(crystal.points.frac)):
         return {}
     host = crystal.numbers > 0
     host[crystal.sites] = False
     found = find_divacancies(
         shells.found,
-        nearest,
+        shell(orbits, NEIGHBOUR_SPREAD),
         np.concatenate([crystal.points.stored_frac, crystal.frac[host]]),
         np.concatenate([np.zeros(len(crystal.sites), dtype=np.int64), crystal.numbers[host]]),
         crystal.lattice,
@@ -345,15 +345,14 @@ def _divacancies(crystal: _Crystal, shells: _Shells) -> dict[Edge, list[Divacanc
     return {_tuples(crystal.edges_of(shells.found.edges[[row]]))[0]: some for row, some in found.items()}
 
 
-def _nearest(crystal: _Crystal, shells: _Shells) -> list[Orbit]:
-    """Return the unblocked nearest-neighbour orbits between occupied sites."""
+def _open_orbits(crystal: _Crystal, shells: _Shells) -> list[Orbit]:
+    """Return the unblocked orbits between occupied sites."""
     edges = shells.found.edges
-    open_orbits = [
+    return [
         orbit
         for orbit, block in zip(shells.orbits, shells.blocks, strict=True)
         if block is None and edges[orbit.members[0], 1] < crystal.n_occupied
     ]
-    return nearest_orbits(open_orbits) if open_orbits else []
 
 
 def _divacancy_hop(crystal: _Crystal, hop: NetworkHop, found: Divacancy) -> NetworkHop:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from pymatgen.core import Structure
 
+from tasks.candidates import reference
 from tasks.hops.divacancy import NEIGHBOUR_SPREAD
 from tasks.hops.network import hop_network, percolating_orbits
 from tests.tasks.hops import crystals
@@ -89,6 +90,13 @@ def test_vacancies_are_common_neighbours_of_both_ends():
 def test_other_hosts_have_none(name):
     ion, make = NOT_LAYERED[name]
     assert divacancies(hop_network(make(), ion, cutoff_ang=5.0)) == []
+
+
+def test_corrugated_slabs_are_no_layers():
+    # Nearest neighbours connect in two dimensions, and hops of 3.13 Å, 1.17 times as long, in three.
+    structure = reference.structure(reference.get("ref-li2iro3-beta"))
+    assert divacancies(hop_network(structure, "Li", cutoff_ang=3.0)) == []
+    assert divacancies(hop_network(structure, "Li")) == []
 
 
 def test_a_short_cutoff_does_not_hide_the_third_side():
