@@ -14,10 +14,12 @@ from tasks.candidates.cleaning import load_structure
 from tasks.hops.directions import conventional_direction
 from tasks.hops.draws import percolate_draws
 from tasks.hops.percolation import percolate
-from tasks.hops.site_energies import Step, fit_site_energies, site_classes
+from tasks.hops.site_energies import SiteEnergies, Step, fit_site_energies, site_classes
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
+
+    from pymatgen.core import Structure
 
     from storage.records import Candidate, Failure, Hop, Prediction
     from tasks.hops.draws import PercolationIntervals
@@ -134,10 +136,20 @@ def percolation_row(
     hops = [hop for hop in hops if not hop.vacancy]
     found = [predictions.get((hop.i, hop.j, hop.ox, hop.oy, hop.oz)) for hop in hops]
     orbits = [[_edge(members) for members in hop.orbit] for hop in hops]
+    structure = load_structure(candidate)
+    heights = _site_energies(structure, hops, orbits)
+    ground = _Ground.of(len(structure), heights)
+    orbits = [orbit if ground.reaches(orbit) else [] for orbit in orbits]
     barriers = [None if row is None else row.barrier_ev for row in found]
     n_members = len(next(iter(predictions.values())).member_barriers_ev)
     members = np.array([[np.nan] * n_members if row is None else row.member_barriers_ev for row in found])
-    point = percolate(orbits, barriers, dim_window_ev=settings.dim_window_ev)
+    point = percolate(
+        orbits,
+        barriers,
+        site_energies_ev=ground.energies_ev,
+        occupied=ground.occupied,
+        dim_window_ev=settings.dim_window_ev,
+    )
     intervals = percolate_draws(
         orbits,
         barriers,
@@ -147,6 +159,8 @@ def percolation_row(
         seed=settings.seed,
         n_draws=settings.draws,
         dim_window_ev=settings.dim_window_ev,
+        site_energies_ev=ground.energies_ev,
+        occupied=ground.occupied,
     )
     first = next(iter(predictions.values()))
     at_dim = point.levels.get(point.percolation_dim)
@@ -165,7 +179,8 @@ def percolation_row(
         upper_ev=upper,
         **_levels(point, intervals, hops),
         direction_conventional=_direction(candidate, point),
-        site_energy_difference_ev=_site_energy_difference_ev(candidate, point, hops, orbits),
+        site_energies=point.site_energies,
+        site_energy_difference_ev=_site_energy_difference_ev(point, heights),
         in_domain=None if deciding is None else deciding.in_domain,
         path_converged=None if at_dim is None else hops[at_dim.limiting].path_converged,
         bottlenecks_json=_bottlenecks(intervals, hops),
@@ -218,20 +233,59 @@ def _direction(candidate: Candidate, point: PercolationResult) -> str | None:
     return None if level is None else conventional_direction(load_structure(candidate), level.directions)
 
 
-def _site_energy_difference_ev(
-    candidate: Candidate, point: PercolationResult, hops: Sequence[Hop], orbits: Sequence[Sequence[Edge]]
-) -> float | None:
-    """Return the highest minus the lowest site of the percolating component, by the BVSE.
-
-    It stands beside the barriers and is no part of them: the BVSE orders sites, but how far apart they lie it
-    tells too roughly to be added to the barriers that a model predicts.
-    """
-    level = point.levels.get(point.percolation_dim)
-    if level is None:
-        return None
+def _site_energies(
+    structure: Structure, hops: Sequence[Hop], orbits: Sequence[Sequence[Edge]]
+) -> SiteEnergies:
+    """Return what the BVSE says of the sites' energies, from the differences along relaxed hops."""
     steps = [
         Step(hop.i, hop.j, hop.bvse_site_energy_difference_ev, hop.multiplicity)
         for hop in hops
         if hop.bvse_site_energy_difference_ev is not None and hop.blocked_by is None
     ]
-    return fit_site_energies(site_classes(load_structure(candidate), orbits), steps).range_ev(level.sites)
+    return fit_site_energies(site_classes(structure, orbits), steps)
+
+
+@dataclass(frozen=True)
+class _Ground:
+    """What levels count from.
+
+    Among occupied sites alone, site energies count as 0: how far apart they lie the BVSE tells too roughly to
+    be added to the barriers that a model predicts. Empty sites lie eV higher, and to count them as equal
+    would let ions run along sites that they are not on; so in a network that has some the BVSE's energies
+    count, and empty sites that no hop connects with an occupied one carry nothing.
+
+    Parameters
+    ----------
+    energies_ev : dict of int to float, or None
+        By site; None where they count as 0.
+    occupied : frozenset of int, or None
+        Sites that ions are on; None for all.
+    """
+
+    energies_ev: dict[int, float] | None
+    occupied: frozenset[int] | None
+
+    @classmethod
+    def of(cls, n_stored: int, heights: SiteEnergies) -> _Ground:
+        """Return the ground of a network, whose sites from the number of stored ones on are empty."""
+        if all(site < n_stored for site in heights.energies_ev):
+            return cls(None, None)
+        occupied = frozenset(site for site in heights.energies_ev if site < n_stored)
+        energies: dict[int, float] = {}
+        for group in {heights.group[site] for site in occupied}:
+            members = [site for site, number in heights.group.items() if number == group]
+            lowest = min(heights.energies_ev[site] for site in members if site in occupied)
+            energies |= {site: heights.energies_ev[site] - lowest for site in members}
+        return cls(energies, occupied)
+
+    def reaches(self, orbit: Sequence[Edge]) -> bool:
+        """Say whether a hop's sites are ones that ions get to."""
+        if self.energies_ev is None:
+            return True
+        return all(edge[0] in self.energies_ev and edge[1] in self.energies_ev for edge in orbit)
+
+
+def _site_energy_difference_ev(point: PercolationResult, heights: SiteEnergies) -> float | None:
+    """Return the highest minus the lowest site of the percolating component, by the BVSE."""
+    level = point.levels.get(point.percolation_dim)
+    return None if level is None else heights.range_ev(level.sites)

@@ -192,4 +192,5 @@ def _off_middle(scene: Scene) -> NDArray[np.float64]:
     along = np.concatenate([[0.0], np.cumsum(steps)])
     relaxed = scene.env.relaxed
     saddle = along[-1] * (0.5 if relaxed is None else relaxed.saddle_fraction)
-    return np.abs(np.append(along, saddle) - along[-1] / 2.0)
+    off: NDArray[np.float64] = np.abs(np.append(along, saddle) - along[-1] / 2.0)
+    return off

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.hops.errors import HopsError
-from tasks.hops.landscape import easiest, grouped, hop_floors_ev, known_energies_ev, openings
+from tasks.hops.landscape import easiest, ground, grouped, hop_floors_ev, known_energies_ev, openings
 from tasks.hops.percolation import (
     DEFAULT_DIM_WINDOW_EV,
     barrier_array,
@@ -21,7 +21,7 @@ from tasks.hops.percolation import (
 from tasks.hops.periodic import PeriodicGraph, prune
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import ArrayLike, NDArray
 
@@ -73,6 +73,7 @@ def percolate_draws(
     dim_window_ev: float = DEFAULT_DIM_WINDOW_EV,
     site_energies_ev: Mapping[int, float | None] | None = None,
     drawn_site_energies_ev: Mapping[int, ArrayLike] | None = None,
+    occupied: Collection[int] | None = None,
 ) -> PercolationIntervals:
     """Draw barriers jointly and find the minimax anew in each draw.
 
@@ -102,6 +103,8 @@ def percolate_draws(
         As in `percolate`; the same in every draw.
     drawn_site_energies_ev : mapping of int to array_like of shape (draws,), or None
         Energies of sites in each draw, in eV, in the place of those.
+    occupied : collection of int or None
+        As in `percolate`.
 
     Returns
     -------
@@ -125,12 +128,18 @@ def percolate_draws(
     own = rng.standard_normal((n_draws, len(orbits))) * spread
     shared = rng.standard_normal((n_draws, 1)) * sigma_material
     drawn[:, usable] = np.exp(np.log(members[usable][:, chosen].T) + own[:, usable] + shared)
-    point = percolate(orbits, barriers, site_energies_ev=site_energies_ev, dim_window_ev=dim_window_ev)
+    point = percolate(
+        orbits,
+        barriers,
+        site_energies_ev=site_energies_ev,
+        occupied=occupied,
+        dim_window_ev=dim_window_ev,
+    )
     energies = _energies_of_draws(sites_of(orbits), site_energies_ev, drawn_site_energies_ev, n_draws)
     if energies is None:
         of_draws = _flat_draws(orbits, drawn, usable)
     else:
-        of_draws = _landscape_draws(orbits, drawn, usable, energies)
+        of_draws = _landscape_draws(orbits, drawn, usable, energies, occupied)
     return _summarise(point, of_draws, dim_window_ev)
 
 
@@ -170,6 +179,7 @@ def _landscape_draws(
     drawn: NDArray[np.float64],
     usable: list[int],
     energies: Mapping[int, NDArray[np.float64]],
+    occupied: Collection[int] | None,
 ) -> list[_OfDraw]:
     """Find the minimax of each draw where sites differ in energy."""
     sites = sites_of(orbits)
@@ -189,7 +199,10 @@ def _landscape_draws(
         for dim in sorted({opening.dim for opening in known[ranking]}):
             of_dim = [opening for opening in known[ranking] if opening.dim == dim]
             values = [
-                float(saddles[n, opening.hop] - heights[n, [place[site] for site in opening.members]].min())
+                float(
+                    saddles[n, opening.hop]
+                    - min(heights[n, place[site]] for site in ground(opening.members, sites, occupied))
+                )
                 for opening in of_dim
             ]
             opening, level_ev = easiest(of_dim, values)

@@ -16,7 +16,7 @@ from tasks.hops.errors import HopsError
 from tasks.hops.periodic import PeriodicGraph, plainness
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -118,6 +118,33 @@ def openings(
             found += [Opening(dim, number, hop, whole, rank, basis) for dim, hop in sorted(opened.items())]
         growing.opened.clear()
     return tuple(found)
+
+
+def ground(members: Sequence[int], sites: Sequence[int], occupied: Collection[int] | None) -> list[int]:
+    """Return the sites of which the lowest is where a component's level counts from.
+
+    Parameters
+    ----------
+    members : sequence of int
+        Sites of the component.
+    sites : sequence of int
+        Sites of the whole graph.
+    occupied : collection of int or None
+        Sites that ions are on; None for all.
+
+    Returns
+    -------
+    list of int
+        The component's own occupied sites. Where it has none, all occupied sites: before an ion can run along
+        a chain of empty sites, it has to be lifted there.
+    """
+    if occupied is None:
+        return list(members)
+    for some in (members, sites):
+        filled = [site for site in some if site in occupied]
+        if filled:
+            return filled
+    return list(members)
 
 
 def easiest(found: Iterable[Opening], levels_ev: Sequence[float]) -> tuple[Opening, float]:

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tasks.hops.errors import HopsError
-from tasks.hops.landscape import easiest, grouped, hop_floors_ev, known_energies_ev, openings
+from tasks.hops.landscape import easiest, ground, grouped, hop_floors_ev, known_energies_ev, openings
 from tasks.hops.periodic import MAX_RANK, PeriodicGraph
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -90,6 +90,7 @@ def percolate(
     barriers_ev: Sequence[float | None] | NDArray[np.float64],
     *,
     site_energies_ev: Mapping[int, float | None] | None = None,
+    occupied: Collection[int] | None = None,
     dim_window_ev: float = DEFAULT_DIM_WINDOW_EV,
 ) -> PercolationResult:
     """Find the minimax barriers for percolation in one, two and three dimensions.
@@ -106,6 +107,9 @@ def percolate(
         One a hop, in eV. A hop whose barrier is None or NaN carries none.
     site_energies_ev : mapping of int to float or None, or None
         Energies of the sites, in eV, on any common scale; one that is missing or None counts as 0.
+    occupied : collection of int or None
+        Sites that ions are on, where some are empty: levels then count from the lowest occupied site of the
+        component, and of the whole graph for a component of empty sites alone.
     dim_window_ev : float
         See `PercolationResult`.
 
@@ -126,11 +130,11 @@ def percolate(
     if status == "unknown":
         levels = _levels_on_flat_ground(orbits, barriers)
     else:
-        levels = _levels_on_landscape(orbits, barriers, {site: known_ev.get(site, 0.0) for site in sites})
+        energies_ev = {site: known_ev.get(site, 0.0) for site in sites}
+        levels = _levels_on_landscape(orbits, barriers, energies_ev, occupied)
     dim = widest_dimension({d: level.barrier_ev for d, level in levels.items()}, dim_window_ev)
     reached = levels[dim].sites if dim in levels else ()
-    energies_ev = [known_ev.get(site) for site in reached]
-    found_ev = [energy for energy in energies_ev if energy is not None]
+    found_ev = [known_ev[site] for site in reached if site in known_ev]
     return PercolationResult(
         levels=levels,
         percolation_dim=dim,
@@ -166,7 +170,10 @@ def _levels_on_flat_ground(
 
 
 def _levels_on_landscape(
-    orbits: Sequence[Sequence[Edge]], barriers: NDArray[np.float64], energies_ev: Mapping[int, float]
+    orbits: Sequence[Sequence[Edge]],
+    barriers: NDArray[np.float64],
+    energies_ev: Mapping[int, float],
+    occupied: Collection[int] | None,
 ) -> dict[int, PercolationLevel]:
     """Open hops in the order of their saddles; the component with the least level counts."""
     site_energies = {site: np.array([energy]) for site, energy in energies_ev.items()}
@@ -177,7 +184,8 @@ def _levels_on_landscape(
     for dim in sorted({opening.dim for opening in found}):
         of_dim = [opening for opening in found if opening.dim == dim]
         values = [
-            float(saddles[opening.hop]) - min(energies_ev[site] for site in opening.members)
+            float(saddles[opening.hop])
+            - min(energies_ev[site] for site in ground(opening.members, list(energies_ev), occupied))
             for opening in of_dim
         ]
         best, level_ev = easiest(of_dim, values)

@@ -256,3 +256,45 @@ def test_divacancy_hops_carry_nothing(salt):
     assert row.n_hops == 1
     # A material with nothing but divacancy hops has no percolation to speak of.
     assert percolate_all([salt], [lone], rows[2:], SETTINGS, NO_RESIDUALS).rows == []
+
+
+def empty_hop(candidate, i, j, image, difference_ev=None):
+    """A hop of rock salt whose site 2 is empty."""
+    ox, oy, oz = image
+    name = f"{candidate.material_id}_{i}_{j}_{ox}_{oy}_{oz}"
+    return hop(candidate, "a").model_copy(
+        update={
+            "i": i, "j": j, "ox": ox, "oy": oy, "oz": oz, "edge_id": name,
+            "orbit": [[i, j, ox, oy, oz]], "bvse_site_energy_difference_ev": difference_ev,
+        }
+    )  # fmt: skip
+
+
+def test_ions_must_be_lifted_to_empty_sites_before_they_run_along_them(salt):
+    """Sites 0 hold ions; the chain of empty sites lies 1 eV higher and has lower barriers of its own."""
+    direct = hop(salt, "a")
+    up = empty_hop(salt, 0, 2, (0, 0, 0), difference_ev=1.0)
+    along = empty_hop(salt, 2, 2, (1, 0, 0), difference_ev=0.0)
+    barriers = {direct.edge_id: 0.9, up.edge_id: 1.1, along.edge_id: 0.2}
+
+    def level(*hops):
+        rows = [prediction(each, barriers[each.edge_id]) for each in hops]
+        done = percolate_all([salt], list(hops), rows, SETTINGS, NO_RESIDUALS)
+        assert done.failures == []
+        return done.rows[0]
+
+    assert level(direct, up, along).barrier_1d_ev == pytest.approx(0.9)
+    # Without the direct hop: up to 1.0, along the chain over 1.0 + 0.2, and up over 1.1 is part of the way.
+    lifted = level(up, along)
+    assert lifted.barrier_1d_ev == pytest.approx(1.2)
+    assert lifted.limiting_edge_1d == along.edge_id
+    assert lifted.site_energies == "known"
+    assert lifted.lower_1d_ev == pytest.approx(1.2)
+
+
+def test_empty_sites_that_no_ion_gets_to_carry_nothing(salt):
+    direct, along = hop(salt, "a"), empty_hop(salt, 2, 2, (0, 1, 0), difference_ev=0.0)
+    rows = [prediction(direct, 0.9), prediction(along, 0.2)]
+    row = percolate_all([salt], [direct, along], rows, SETTINGS, NO_RESIDUALS).rows[0]
+    assert row.barrier_1d_ev == pytest.approx(0.9)
+    assert row.barrier_2d_ev is None
