@@ -101,7 +101,8 @@ def find_extrema(
     """
     floor = min(energies_ev[0], energies_ev[-1])
     found: list[Extremum] = []
-    # Walking along, an extremum is settled once the energy has come back from it by enough.
+    # Walking along, an extremum is settled once the energy has come back from it by enough. The first such
+    # turn settles none: what lies before it does not stand out from the start, as the end asks too.
     low = high = 0
     rising: bool | None = None
     for k in range(1, len(energies_ev)):
@@ -109,11 +110,11 @@ def find_extrema(
         low = k if energy < energies_ev[low] else low
         high = k if energy > energies_ev[high] else high
         if rising is not False and energies_ev[high] - energy > least_ev:
-            if high > 0:
+            if rising is not None:
                 found.append(Extremum(float(fractions[high]), float(energies_ev[high] - floor), "maximum"))
             rising, low = False, k
         elif rising is not True and energy - energies_ev[low] > least_ev:
-            if low > 0:
+            if rising is not None:
                 found.append(Extremum(float(fractions[low]), float(energies_ev[low] - floor), "minimum"))
             rising, high = True, k
     return tuple(found)
