@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 BENCHES = {
     "hops": "hop networks of the reference structures, beside pymatgen-analysis-diffusion",
+    "paths": "relaxed paths of reference hops, beside ASE's NEB with ions",
     "descriptors": "descriptors of reference hops, beside ripser alone",
     "prediction": "Lightning's Trainer.predict, beside a plain forward pass",
     "storage": "recording generated results, beside plain DuckDB",

@@ -92,6 +92,35 @@ def relax_paths(
     return [path for path in done if path is not None]
 
 
+def starting_chains(
+    envs: Sequence[HopEnvironment], settings: NebSettings | None = None
+) -> list[NDArray[np.float64]]:
+    """Return the images that the relaxation of some hops starts from, for those who relax them otherwise.
+
+    Parameters
+    ----------
+    envs : sequence of HopEnvironment
+        Hops with their straight paths, cut at 9 Å or further, whose parameters are all there.
+    settings : NebSettings, optional
+        How paths are relaxed.
+
+    Returns
+    -------
+    list of ndarray of shape (n_images, 3)
+        In the frame of each environment, in Å; the first and the last are the ends that the path keeps.
+    """
+    settings = NebSettings() if settings is None else settings
+    cpu = torch.device("cpu")
+    chains = []
+    for env in envs:
+        work = _work(env)
+        with torch.no_grad():
+            hosts = Field([work.host], cpu)
+            guess = first_guess(hosts, _relax_ends(hosts, [work], settings, cpu), settings.n_images)
+        chains.append(guess[0].numpy() + work.origin)
+    return chains
+
+
 def relaxed_environments(
     cuts: Sequence[Callable[..., HopEnvironment]],
     settings: NebSettings | None = None,

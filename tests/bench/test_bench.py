@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from flows.bench import hops, registry
+from flows.bench import hops, paths, registry
 from flows.bench.generated import HOPS_A_MATERIAL, Block, tables
 from flows.bench.measure import (
     OURS,
@@ -66,6 +66,18 @@ def test_hops_as_json():
     assert found["unit"] == "ms/structure"
 
 
+def test_paths_have_the_barriers_of_the_peer(monkeypatch):
+    monkeypatch.setattr(paths, "PEER_HOPS", 2)
+    found = registry.run_bench("paths", BenchSettings(limit=3, repeats=1)).as_dict()
+    check_shape(found, "paths")
+    assert found["cases"] == 2
+    assert found["counts_equal"] is True
+    assert found["unit"] == "ms/hop"
+    assert found["peers"].keys() == {"ASE + ions", "ASE + ions, neighbours given"}
+    assert found["details"]["largest_difference_ev"] < 0.02
+    assert found["details"]["hops in the batch"] == 3
+
+
 def test_descriptors_have_the_bars_of_ripser():
     found = registry.run_bench("descriptors", BenchSettings(limit=2, repeats=1)).as_dict()
     check_shape(found, "descriptors")
@@ -109,6 +121,12 @@ def test_missing_peer_says_how_to_get_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pymatgen.analysis.diffusion.neb.full_path_mapper", None)
     with pytest.raises(MissingPeerError, match="pip install pymatgen-analysis-diffusion"):
         hops.bench(BenchSettings(limit=1))
+
+
+def test_missing_ions_says_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "ions.calculators", None)
+    with pytest.raises(MissingPeerError, match="pip install ions"):
+        paths.bench(BenchSettings(limit=1))
 
 
 def test_peer_that_found_others_is_named():
