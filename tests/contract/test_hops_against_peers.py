@@ -70,12 +70,15 @@ def check(cases: Sequence[Case], scope_name: str, capsys: pytest.CaptureFixture[
 def list_unanswered(
     scope_name: str, verdicts: dict[tuple[str, str], str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Name what a peer was not asked or did not answer in time, whether the test passes or not."""
+    """Name what a peer did not answer in time and count what it was not asked, also when the test passes."""
+    late = [f"{peer} on {name}" for (name, peer), found in verdicts.items() if found == "timed out"]
+    not_asked = sum(found == "not asked" for found in verdicts.values())
+    limits = ", ".join(f"{peer} {most}" for peer, most in SCOPES[scope_name].peer_max_hops.items())
     with capsys.disabled():
-        for verdict in ("timed out", "not asked"):
-            names = [f"{peer} on {name}" for (name, peer), found in verdicts.items() if found == verdict]
-            if names:
-                sys.stdout.write(f"\n{scope_name}, {verdict}: {', '.join(names)}\n")
+        sys.stdout.write(
+            f"\n{scope_name}: {len(verdicts) - not_asked} questions; timed out: {', '.join(late) or 'none'}; "
+            f"not asked, for more hops in a cell than is the limit here ({limits}): {not_asked}\n"
+        )
 
 
 @pytest.fixture(scope="module")
