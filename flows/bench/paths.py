@@ -72,7 +72,12 @@ def bench(settings: BenchSettings) -> BenchResult:
             "of which converged": sum(bool(path.converged) for path in paths),
             "peer's mean time over ours": peer_s / ours_s,
             "largest_difference_ev": max(_differences([paths[k] for k in chosen], peers), default=None),
-            "differing": [case.name for case in cases if not case.counts_equal],
+            "differing": [
+                f"{case.name}: ours {_said(paths[k])}, the peer's {peer.barrier_ev:.3f} eV, "
+                f"{'converged' if peer.converged else 'not converged'} in {peer.steps} steps"
+                for k, case, peer in zip(chosen, cases, peers, strict=True)
+                if not case.counts_equal
+            ],
             "threads": f"torch {torch.get_num_threads()}, the peer 1 (numpy, no matrix product)",
             "median steps": {
                 OURS: median(paths[k].steps for k in chosen) if chosen else None,
@@ -141,6 +146,13 @@ def time_peers(
         own_s, path = timed(partial(ions_neb.relax, env, images, SETTINGS))
         given_s, _ = timed(partial(ions_neb.relax, env, images, SETTINGS, neighbours_given=True))
     return {PEER: own_s, QUICK: given_s}, cast("ions_neb.PeerPath", path)
+
+
+def _said(path: RelaxedPath) -> str:
+    """Say how a path of ours ended."""
+    if path.kind == "straight":
+        return "ran away"
+    return f"{path.barrier_ev:.3f} eV, {'converged' if path.converged else 'not converged'}"
 
 
 def _differences(paths: Sequence[RelaxedPath], peers: Sequence[ions_neb.PeerPath]) -> list[float]:

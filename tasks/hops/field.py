@@ -93,16 +93,19 @@ class Field:
         """
         r, inverse = self._anions.distances(positions)
         depth, alpha, r_min = (self._anions.values[:, k, None, :] for k in range(3))
-        growth = torch.exp(alpha * (r_min - r))
-        energy = (0.5 * depth * ((growth - 1.0) ** 2 - 1.0)).sum(dim=2)
-        force = self._anions.pull(positions, depth * alpha * (growth - 1.0) * growth * inverse)
+        # In place where it can be: most of the time goes into moving these arrays through memory.
+        growth = torch.sub(r_min, r, out=r).mul_(alpha).exp_()
+        excess = growth - 1.0
+        scale = growth.mul_(excess).mul_(inverse).mul_(depth * alpha)
+        force = self._anions.pull(positions, scale)
+        energy = (0.5 * depth * excess.square_().sub_(1.0)).sum(dim=2)
         r, inverse = self._cations.distances(positions)
         coulomb, screening = (self._cations.values[:, k, None, :] for k in range(2))
-        reduced = r * screening
-        repulsion = coulomb * torch.special.erfc(reduced) * inverse
-        gauss = coulomb * screening * (2.0 / math.sqrt(math.pi)) * torch.exp(-reduced * reduced)
+        reduced = r.mul_(screening)
+        repulsion = torch.special.erfc(reduced).mul_(coulomb).mul_(inverse)
+        gauss = reduced.square_().neg_().exp_().mul_(coulomb * screening * (2.0 / math.sqrt(math.pi)))
         energy = energy + repulsion.sum(dim=2)
-        force = force + self._cations.pull(positions, (repulsion + gauss) * inverse * inverse)
+        force = force + self._cations.pull(positions, gauss.add_(repulsion).mul_(inverse).mul_(inverse))
         return energy, force
 
 

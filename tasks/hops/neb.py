@@ -13,7 +13,7 @@ Phys. Rev. Lett. 97, 170201 (2006), doi:10.1103/PhysRevLett.97.170201 (FIRE).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -23,14 +23,11 @@ if TYPE_CHECKING:
 
     from tasks.hops.field import Field
 
-STEP_START, STEP_MOST = 0.10, 0.45
-"""Time steps of FIRE for a unit mass: beyond 2/sqrt(k) a spring of k eV/Å² would run away."""
+STEP_START = 0.10
+"""First time step of FIRE, for a unit mass."""
 
 GROW, SHRINK, MIXING, MIXING_FADE, PATIENCE = 1.1, 0.5, 0.1, 0.99, 5
 """FIRE's own constants, as published."""
-
-LONGEST_MOVE_ANG = 0.1
-"""No image moves further in one step, whatever the force: paths may start inside an atom."""
 
 TIE_EV = 1e-3
 """Local tops within this of the highest climb too, so that equal saddles are all found."""
@@ -60,6 +57,10 @@ class NebSettings:
         See there.
     max_steps : int
         Steps after which a path counts as not converged.
+    longest_step : float
+        Longest time step of FIRE for a unit mass: beyond 2/sqrt(k) a spring of k eV/Å² would run away.
+    longest_move_ang : float
+        No image moves further in one step, whatever the force: paths may start inside an atom.
     """
 
     n_images: int = 11
@@ -68,6 +69,19 @@ class NebSettings:
     climb_below_ev_ang: float = 0.3
     climb_from_step: int = 100
     max_steps: int = 600
+    longest_step: float = 0.45
+    longest_move_ang: float = 0.1
+
+    def careful(self) -> NebSettings:
+        """Return settings for paths that did not converge: shorter steps, more of them, and a late climb."""
+        return replace(
+            self,
+            climb_below_ev_ang=self.climb_below_ev_ang / 3.0,
+            climb_from_step=10 * self.climb_from_step,
+            max_steps=10 * self.climb_from_step + 2 * self.max_steps,
+            longest_step=self.longest_step * 2.0 / 3.0,
+            longest_move_ang=self.longest_move_ang / 2.0,
+        )
 
 
 @dataclass(frozen=True)
@@ -257,12 +271,18 @@ def _fire(problem: _Points | _Chains, start: Tensor, settings: NebSettings) -> R
             problem, rows = problem.take(keep), rows[keep]
             x, v, force, climb = x[keep], v[keep], force[keep], climb[keep]
             step_size, mixing, patience = step_size[keep], mixing[keep], patience[keep]
-        x, v, step_size, mixing, patience = _move(x, v, force, step_size, mixing, patience)
+        x, v, step_size, mixing, patience = _move(x, v, force, step_size, mixing, patience, settings)
     return done
 
 
 def _move(
-    x: Tensor, v: Tensor, force: Tensor, step_size: Tensor, mixing: Tensor, patience: Tensor
+    x: Tensor,
+    v: Tensor,
+    force: Tensor,
+    step_size: Tensor,
+    mixing: Tensor,
+    patience: Tensor,
+    settings: NebSettings,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
     """Take one step of FIRE, each row with its own step size."""
     strength = force.norm(dim=2, keepdim=True)
@@ -273,12 +293,13 @@ def _move(
     v = torch.where(downhill, mixed, torch.zeros_like(v))
     patience = torch.where(downhill, patience + 1.0, torch.zeros_like(patience))
     ready = patience > PATIENCE
-    grown = (step_size * GROW).clamp(max=STEP_MOST)
+    grown = (step_size * GROW).clamp(max=settings.longest_step)
     step_size = torch.where(ready, grown, torch.where(downhill, step_size, step_size * SHRINK))
     faded = torch.where(ready, mixing * MIXING_FADE, mixing)
     mixing = torch.where(downhill, faded, torch.full_like(mixing, MIXING))
     v = v + step_size * force
     move = step_size * v
     length = move.norm(dim=2, keepdim=True)
-    shorter = (LONGEST_MOVE_ANG / length.clamp(min=LONGEST_MOVE_ANG)) * torch.ones_like(length)
+    most = settings.longest_move_ang
+    shorter = (most / length.clamp(min=most)) * torch.ones_like(length)
     return x + move * shorter, v * shorter, step_size, mixing, patience

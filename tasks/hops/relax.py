@@ -3,8 +3,8 @@
 Ends first slide to the nearest minimum. An end that leaves its site by more than 0.7 Å, or comes nearer to
 another site, marks the hop collapsed, and the path runs between fixed ends at the crystal sites. A minimum on
 the way that is deeper than 0.05 eV splits the hop in two: it is relaxed itself, and each part gets a climbing
-image of its own. Hosts without parameters keep the straight path and say so; so do hops whose images run away
-from the line.
+image of its own. What does not converge is tried once more with shorter steps. Hosts without parameters keep
+the straight path and say so; so do hops whose images run away from the line.
 """
 
 from __future__ import annotations
@@ -83,13 +83,33 @@ def relax_paths(
             done[k] = straight(env, missing)
         else:
             waiting.append((k, _work(env)))
+    for k, path in _relax_all(envs, waiting, settings, device, max_entries):
+        done[k] = path
+    # What does not converge, or runs away, is tried once more with care: it is about one hop in fifty.
+    again = [
+        (k, _work(envs[k])) for k, path in enumerate(done) if path is not None and path.converged is False
+    ]
+    for k, path in _relax_all(envs, again, settings.careful(), device, max_entries):
+        first = done[k]
+        if path.converged or (first is not None and first.kind == "straight"):
+            done[k] = path
+    return [path for path in done if path is not None]
+
+
+def _relax_all(
+    envs: Sequence[HopEnvironment],
+    waiting: list[tuple[int, Work]],
+    settings: NebSettings,
+    device: str,
+    max_entries: int,
+) -> Iterator[tuple[int, RelaxedPath]]:
+    """Yield the path of each hop that waits, chunk by chunk, with the hop's number."""
     for chunk in _chunks(waiting, settings.n_images, max_entries):
         works = [work for _, work in chunk]
         with torch.no_grad():
             paths = _relax_chunk(works, settings, torch.device(device))
         for (k, work), path in zip(chunk, paths, strict=True):
-            done[k] = _keep_to_line(envs[k], work, path)
-    return [path for path in done if path is not None]
+            yield k, _keep_to_line(envs[k], work, path)
 
 
 def starting_chains(

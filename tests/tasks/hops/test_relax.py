@@ -12,6 +12,7 @@ from tasks.hops import relax
 from tasks.hops.bvse import pair_parameters, site_energy_ev
 from tasks.hops.chains import SPLIT_EV, STRAY_ANG, distance_to_line
 from tasks.hops.field import Field
+from tasks.hops.neb import NebSettings
 from tasks.hops.network import hop_network
 from tasks.hops.relax import CONVERGED_EV_ANG, LEAVES_SITE_ANG, relax_paths
 from tests.tasks.hops.rigid_hosts import IRON, OXYGEN, hop_of, made_up, octahedron
@@ -226,6 +227,19 @@ class TestWithoutParameters:
 
     def test_nothing_gives_nothing(self):
         assert relax_paths([]) == []
+
+
+class TestSecondTry:
+    def test_what_does_not_converge_is_tried_again_with_care(self, envs, paths):
+        hasty = NebSettings(max_steps=30)
+        assert not all(path.residual_force_ev_ang <= CONVERGED_EV_ANG for path in self.once(envs, hasty))
+        again = relax_paths(envs, hasty)
+        assert all(path.converged for path in again)
+        assert barriers(again) == pytest.approx(barriers(paths), abs=0.01)
+
+    def once(self, envs, settings):
+        waiting = [(k, relax._work(env)) for k, env in enumerate(envs)]
+        return [path for _, path in relax._relax_all(envs, waiting, settings, "cpu", 300_000)]
 
 
 class TestStrays:
