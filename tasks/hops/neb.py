@@ -77,8 +77,8 @@ class NebSettings:
         return replace(
             self,
             climb_below_ev_ang=self.climb_below_ev_ang / 3.0,
-            climb_from_step=10 * self.climb_from_step,
-            max_steps=10 * self.climb_from_step + 2 * self.max_steps,
+            climb_from_step=5 * self.climb_from_step,
+            max_steps=5 * self.climb_from_step + self.max_steps,
             longest_step=self.longest_step * 2.0 / 3.0,
             longest_move_ang=self.longest_move_ang / 2.0,
         )
