@@ -9,7 +9,7 @@ import pytest
 
 from flows.parameters import ScreenParameters
 from storage import queries
-from tasks import batches
+from tasks import featurizing
 from tasks.candidates import files
 from tests.campaigns import GOOD, write_good
 
@@ -69,9 +69,9 @@ def out_of_time(*_args):
 
 @pytest.fixture
 def slow_fluorides(monkeypatch):
-    real = batches.describe
+    real = featurizing.describe
     monkeypatch.setattr(
-        batches, "describe", lambda env: out_of_time() if env.composition.get("F") else real(env)
+        featurizing, "describe", lambda env: out_of_time() if env.composition.get("F") else real(env)
     )
     return monkeypatch
 

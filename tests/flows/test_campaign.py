@@ -255,9 +255,9 @@ def test_what_goes_wrong_in_percolation_costs_no_other(bench, monkeypatch):
 
 
 def test_what_goes_wrong_in_featurizing_costs_no_other(bench, monkeypatch):
-    from tasks import batches
+    from tasks import featurizing
 
-    real = batches.describe
+    real = featurizing.describe
     seen = []
 
     def fail(env):
@@ -266,7 +266,7 @@ def test_what_goes_wrong_in_featurizing_costs_no_other(bench, monkeypatch):
             raise ArithmeticError("no luck")
         return real(env)
 
-    monkeypatch.setattr(batches, "describe", fail)
+    monkeypatch.setattr(featurizing, "describe", fail)
     write_good(bench.folder)
     summary = bench.screen()
     assert bench.reasons() == {"lif.cif": "unexpected"}

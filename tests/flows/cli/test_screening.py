@@ -102,7 +102,7 @@ class TestScreen:
             raise ArithmeticError("no luck")
 
         write_good(bench.folder, ("lif.cif",))
-        monkeypatch.setattr(estimate, "hop_network", fail)
+        monkeypatch.setattr(estimate, "find_hops", fail)
         flags = ["--path", bench.folder, "--model", bench.checkpoint, "--database", bench.database]
         result = lihop("screen", *flags, "--estimate", "--json", "--workers", "1")
         assert result.code == 0
