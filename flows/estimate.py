@@ -13,7 +13,7 @@ from flows.context import Context
 from flows.progress import reporter
 from flows.runners import BatchPool, PlainSteps
 from tasks.candidates.cleaning import load_charges, load_structure
-from tasks.featurizing import featurize, find_hops
+from tasks.featurizing import featurize, find_hops, load_libraries
 from tasks.limits import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
@@ -81,6 +81,7 @@ def estimate_screen(parameters: ScreenParameters) -> Estimate:
         context = Context.of(parameters, PlainSteps(pool), new_run_id(), "estimate")
         collected = collect(context)
     left = plan(context, collected.candidates)
+    load_libraries(context.hops)
     counts: dict[str, int] = {}
     reporter().stage("counting hops", len(left.to_featurize))
     for candidate in left.to_featurize:

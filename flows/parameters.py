@@ -105,6 +105,15 @@ class ScreenParameters(BaseModel):
             )
         return self
 
+    @model_validator(mode="after")
+    def _empty_sites_need_energies(self) -> ScreenParameters:
+        if self.sites == "bvse" and self.paths == "straight":
+            raise ValueError(
+                "sites 'bvse' with paths 'straight': how high empty sites lie is learned from relaxed paths; "
+                "leave paths at 'bvse', or take sites 'occupied'"
+            )
+        return self
+
     def deciding(self) -> dict[str, object]:
         """Return what decides the results: not where they go, nor how many workers there are."""
         return self.model_dump(

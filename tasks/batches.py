@@ -88,6 +88,9 @@ def prepare(
     Prepared
         A candidate or a failure for every structure, and a stage result for every item.
     """
+    # Loaded before a time limit runs: an import cut short stays broken.
+    import pymatgen.analysis.bond_valence  # noqa: F401
+
     done = Prepared()
     for item, key in items:
         candidates, failures = _prepare_item(source, item, key, settings, time_limit_s)

@@ -66,6 +66,7 @@ def featurize(
     Featurized
         Rows of the materials that could be done, a failure for each other, a stage result for all.
     """
+    load_libraries(settings)
     done = Featurized()
     described: list[Groups] = []
     for candidate in candidates:
@@ -148,6 +149,20 @@ def featurize_one(
     return hops, keys, rows
 
 
+def load_libraries(settings: HopSettings) -> None:
+    """Load what takes seconds to load before any time limit runs: an import cut short stays broken.
+
+    Parameters
+    ----------
+    settings : HopSettings
+        Straight paths between occupied sites do without torch.
+    """
+    if settings.path == "bvse":
+        import tasks.hops.relax
+    if settings.sites == "bvse":
+        import tasks.hops.empty_sites  # noqa: F401
+
+
 def find_hops(
     structure: Structure, charges: Charges, settings: HopSettings
 ) -> tuple[HopNetwork, NDArray[np.float64]]:
@@ -171,7 +186,7 @@ def find_hops(
     """
     empty = np.empty((0, 3))
     if settings.sites == "bvse":
-        # Here and not at the top of the file: torch takes seconds to import, and most networks do without.
+        # Here and not at the top of the file: most networks do without torch. See `load_libraries`.
         from tasks.hops.empty_sites import empty_sites
 
         empty = empty_sites(structure, charges, settings.working_ion).frac_coords
@@ -266,13 +281,17 @@ def _path_columns(env: HopEnvironment) -> dict[str, object]:
         "path_converged": path.converged,
         "missing_parameters": list(path.missing) or None,
     }
+    if path.converged is not None:
+        # Also of a path that ran away and was put back to its line.
+        columns |= {
+            "collapsed": path.collapsed,
+            "end_shift_ang": path.end_shift_ang,
+            "residual_force_ev_ang": path.residual_force_ev_ang,
+            "path_steps": path.steps,
+        }
     if path.kind == "straight":
         return columns
     return columns | {
-        "collapsed": path.collapsed,
-        "end_shift_ang": path.end_shift_ang,
-        "residual_force_ev_ang": path.residual_force_ev_ang,
-        "path_steps": path.steps,
         "path_length_ang": path.length_ang,
         "bvse_barrier_ev": path.barrier_ev,
         "bvse_barrier_forward_ev": path.barrier_forward_ev,

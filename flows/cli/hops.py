@@ -124,7 +124,7 @@ def _find(material: str, ion_given: str | None, ion: str, data_dir: str | None) 
 
     names = {material.lower(), f"ref-{material.lower()}"}
     known = [item.item_id for item in ReferenceSource().items()]
-    is_file = Path(material).exists()
+    is_file = bool(material) and Path(material).exists()
     if not is_file and not names & {name.lower() for name in known}:
         found = _in_devi2025(material, ion_given, data_dir)
         if found is not None:
@@ -139,7 +139,7 @@ def _find(material: str, ion_given: str | None, ion: str, data_dir: str | None) 
 
 
 def _read(material: str, names: set[str], *, is_file: bool) -> RawMaterial:
-    """Read the first structure of a file, or one of the reference set."""
+    """Read the structure of a file, or one of the reference set."""
     from tasks.candidates.files import FilesSource
     from tasks.candidates.reference import ReferenceSource
     from tasks.candidates.source import Rejected
@@ -148,9 +148,15 @@ def _read(material: str, names: set[str], *, is_file: bool) -> RawMaterial:
     wanted = [item for item in source.items() if is_file or item.item_id.lower() in names]
     if not wanted:
         raise UsageError(f"{material!r} holds no structure file; give a file that pymatgen or ASE reads.")
-    found = source.read(wanted[0])[0]
+    structures = source.read(wanted[0])
+    found = structures[0]
     if isinstance(found, Rejected):
         raise found.error
+    if len(wanted) * len(structures) > 1:
+        raise UsageError(
+            f"{material!r} holds {len(wanted)} files and {len(structures)} structures in the first; "
+            "this command shows one: give a file that holds one structure."
+        )
     return found
 
 

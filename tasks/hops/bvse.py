@@ -186,6 +186,7 @@ def bvse_tables_digest() -> str:
         rows,
         COULOMB_EV_ANG,
         SCREENING_FACTOR,
+        STATE_TOLERANCE,
     )
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.hops.errors import HopsError
-from tasks.hops.landscape import easiest, ground, grouped, hop_floors_ev, known_energies_ev, openings
+from tasks.hops.landscape import easiest, ground, grouped, hop_saddles_ev, known_energies_ev, openings
 from tasks.hops.percolation import (
     DEFAULT_DIM_WINDOW_EV,
     barrier_array,
@@ -184,7 +184,7 @@ def _landscape_draws(
     """Find the minimax of each draw where sites differ in energy."""
     sites = sites_of(orbits)
     short = {k: prune(sites, orbits[k]) for k in usable}
-    saddles = drawn + hop_floors_ev(orbits, energies)
+    saddles = hop_saddles_ev(orbits, drawn, energies)
     place = {site: column for column, site in enumerate(sites)}
     heights = np.array([energies[site] for site in sites]).T
     known: dict[tuple[tuple[int, ...], ...], tuple[Opening, ...]] = {}

@@ -89,7 +89,8 @@ def openings(
     """Open hops group by group, and return every component that repeats in more dimensions than its parts.
 
     Only these can be the easiest way in their number of dimensions: whatever joins a component later opens
-    at a higher saddle and can only lower the component's lowest site.
+    at a higher saddle and can only lower the component's lowest site. Where levels count from occupied
+    sites, a component of empty sites keeps the level at which it opened, also when it meets one later.
 
     Parameters
     ----------
@@ -194,30 +195,35 @@ def grouped(order: Sequence[int], saddles_ev: NDArray[np.float64]) -> list[list[
     return groups
 
 
-def hop_floors_ev(
-    orbits: Sequence[Sequence[Edge]], energies_ev: Mapping[int, NDArray[np.float64]]
+def hop_saddles_ev(
+    orbits: Sequence[Sequence[Edge]],
+    barriers_ev: NDArray[np.float64],
+    energies_ev: Mapping[int, NDArray[np.float64]],
 ) -> NDArray[np.float64]:
-    """Return the lower end of each hop: what its barrier counts from.
+    """Return the saddle of each hop: its barrier above the lower end, and never below the higher one.
+
+    Barriers and site energies may come from different methods, and no way leads over a site below it.
 
     Parameters
     ----------
     orbits : sequence of sequence of tuple of int
         Equivalents (i, j, ox, oy, oz) of each hop.
+    barriers_ev : ndarray of shape (draws, hops)
+        Barriers in eV; NaN for hops that carry none.
     energies_ev : mapping of int to ndarray of shape (draws,)
         Energy of every site, in eV, in each draw.
 
     Returns
     -------
     ndarray of shape (draws, hops)
-        min(E_i, E_j) in eV; 0 for hops without equivalents.
+        In eV, on the scale of the site energies.
 
     Raises
     ------
     HopsError
         If equivalent hops join sites of different energies.
     """
-    n_draws = len(next(iter(energies_ev.values()))) if energies_ev else 1
-    floors = np.zeros((n_draws, len(orbits)))
+    saddles = barriers_ev.copy()
     for k, edges in enumerate(orbits):
         pairs = sorted({(edge[0], edge[1]) for edge in edges})
         if not pairs:
@@ -230,8 +236,8 @@ def hop_floors_ev(
                 f"Site energies of hop {k} differ by {spread:.3g} eV between its equivalent members; "
                 f"at most {SITE_ENERGY_TOLERANCE_EV} eV is allowed: give equivalent sites one energy."
             )
-        floors[:, k] = low.mean(axis=0)
-    return floors
+        saddles[:, k] = np.maximum(low.mean(axis=0) + saddles[:, k], high.mean(axis=0))
+    return saddles
 
 
 def known_energies_ev(

@@ -39,8 +39,8 @@ class HopEnvironment:
     working_ion : str
         Element symbol of the ion that moves.
     path_ang : ndarray of shape (P, 3), float64
-        Cartesian positions of the moving ion in Å, evenly spaced from site i to site j; the first and the
-        last are the crystal sites themselves, also where a relaxed path starts a little off them.
+        Cartesian positions of the moving ion in Å from site i to site j, about evenly spaced. The first and
+        the last are the crystal sites themselves, also where a relaxed path starts a little off them.
     coords_ang : ndarray of shape (M, 3), float64
         Host atoms within ``radius_ang`` of any path point, in the same frame. Periodic images are included,
         the two end sites of this hop (one image each) are not, and nothing else is left out.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from tasks.hops.errors import HopsError
-from tasks.hops.landscape import easiest, ground, grouped, hop_floors_ev, known_energies_ev, openings
+from tasks.hops.landscape import easiest, ground, grouped, hop_saddles_ev, known_energies_ev, openings
 from tasks.hops.periodic import MAX_RANK, PeriodicGraph
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
     from tasks.hops.periodic import Edge, Vector
 
-SiteEnergies = Literal["unknown", "known", "partly known"]
+SiteEnergies = Literal["unknown", "known", "partial"]
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised whenever the same barriers give other results: it is part of the keys that results stand under."""
 
 DEFAULT_DIM_WINDOW_EV = 0.30
@@ -66,7 +66,7 @@ class PercolationResult:
         Keys 1, 2, 3 as far as they are reached.
     percolation_dim : int
         Largest dimension whose barrier is within the window of the 1-D one; 0 where nothing percolates.
-    site_energies : {"unknown", "known", "partly known"}
+    site_energies : {"unknown", "known", "partial"}
         Of how many sites of the graph the energy was given: none, all, some. Those of the others count as 0.
     site_energy_difference_ev : float or None
         Highest minus lowest site of the component that percolates at `percolation_dim`, in eV; None where
@@ -95,9 +95,10 @@ def percolate(
 ) -> PercolationResult:
     """Find the minimax barriers for percolation in one, two and three dimensions.
 
-    The saddle of a hop lies its barrier above the lower one of its two sites. A component of the graph counts
-    whole: dimensions of different components do not add up, and its lowest site is that of all sites that
-    can be reached at that saddle. Without site energies a level is the highest barrier on the way.
+    The saddle of a hop lies its barrier above the lower one of its two sites, and never below the higher. A
+    component of the graph counts whole: dimensions of different components do not add up, and its lowest site
+    is that of all sites that can be reached at that saddle. Without site energies a level is the highest
+    barrier on the way.
 
     Parameters
     ----------
@@ -177,7 +178,7 @@ def _levels_on_landscape(
 ) -> dict[int, PercolationLevel]:
     """Open hops in the order of their saddles; the component with the least level counts."""
     site_energies = {site: np.array([energy]) for site, energy in energies_ev.items()}
-    saddles = barriers + hop_floors_ev(orbits, site_energies)[0]
+    saddles = hop_saddles_ev(orbits, barriers[None], site_energies)[0]
     order = sorted(usable_hops(orbits, barriers), key=lambda k: (saddles[k], k))
     found = openings(sites_of(orbits), grouped(order, saddles), {k: orbits[k] for k in order})
     levels: dict[int, PercolationLevel] = {}
@@ -206,7 +207,7 @@ def _status(sites: Sequence[int], known_ev: Mapping[int, float]) -> SiteEnergies
     n_known = sum(site in known_ev for site in sites)
     if n_known == 0:
         return "unknown"
-    return "known" if n_known == len(sites) else "partly known"
+    return "known" if n_known == len(sites) else "partial"
 
 
 def usable_hops(orbits: Sequence[Sequence[Edge]], barriers: NDArray[np.float64]) -> list[int]:

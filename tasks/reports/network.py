@@ -87,6 +87,7 @@ def build_network(
     mobile = {node["index"] for node in nodes}
     return {
         **{name: row.get(name) for name in OF_MATERIAL},
+        "site_energies": "unknown" if percolation is None else percolation["site_energies"],
         "site_energy_difference_ev": None
         if percolation is None
         else percolation["site_energy_difference_ev"],

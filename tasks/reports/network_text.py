@@ -60,9 +60,10 @@ def headline(network: Record) -> list[str]:
         f"{interval(network, 'barrier_at_dim_ev', 'lower_ev', 'upper_ev')}; {MARK} the rate-limiting hop"
     )
     if classes > 1 and network["site_energy_difference_ev"] is not None:
+        part = "which levels count" if network["site_energies"] != "unknown" else "no part of the barriers"
         lines.append(
             f"  its sites differ by {number(network['site_energy_difference_ev'])} eV (bond-valence site "
-            "energy, no part of the barriers)"
+            f"energy, {part})"
         )
     return lines
 

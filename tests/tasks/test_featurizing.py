@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -139,6 +141,21 @@ def test_shortest_anion_distance_without_anions(candidate_of):
     bare = type(env)(**{**vars(env), "coords_ang": env.coords_ang[:0], "numbers": env.numbers[:0],
                         "charges": env.charges[:0]})  # fmt: skip
     assert shortest_anion_distance_ang(bare) is None
+
+
+def test_libraries_are_loaded_before_time_runs():
+    """An import that a time limit cuts short stays broken, and every later material would pay for it."""
+    code = """
+import sys
+from tasks.featurizing import featurize
+from tasks.stage_keys import HopSettings
+assert "torch" not in sys.modules
+featurize([], HopSettings(path="straight"), "shard", 0.001)
+assert "torch" not in sys.modules
+featurize([], HopSettings(), "shard", 0.001)
+assert "tasks.hops.relax" in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 class TestPaths:

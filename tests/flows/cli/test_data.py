@@ -92,6 +92,13 @@ class TestData:
         assert result.code == 2
         assert "a.json#1 cannot be read" in result.err
 
+    def test_hops_of_several_structures_are_refused_not_picked_from(self, lihop, tmp_path):
+        two = [GOOD["lif.cif"].as_dict(), GOOD["lif.cif"].as_dict()]
+        (tmp_path / "two.json").write_text(json.dumps(two), encoding="utf-8")
+        result = lihop("data", "hops", tmp_path / "two.json")
+        assert result.code == 2
+        assert "give a file that holds one structure" in result.err
+
     def test_hops_with_a_bad_cutoff(self, lihop):
         result = lihop("data", "hops", "LiFePO4", "--cutoff-ang", "-3")
         assert result.code == 2

@@ -46,6 +46,12 @@ def test_alternating_chain_counts_from_the_lower_site(low, high):
     assert result.levels[1].sites == (0, 1)
 
 
+def test_no_way_leads_over_a_site_below_it():
+    # Barriers of 0.5 eV up to a site at 0.9 eV, and on from there: whoever stands there has climbed 0.9.
+    result = percolate([[(0, 1, 0, 0, 0)], [(0, 1, 1, 0, 0)]], [0.5, 0.5], site_energies_ev={0: 0.0, 1: 0.9})
+    assert levels(result) == {1: 0.9}
+
+
 def test_staircase_adds_its_steps():
     # Sites 0, 1, 2 at 0, 0.2, 0.35 eV; the hop 1-2 lies 0.4 above site 1, so 0.6 above the lowest.
     orbits = [[(0, 1, 0, 0, 0)], [(1, 2, 0, 0, 0)], [(0, 2, -1, 0, 0)]]
@@ -93,7 +99,7 @@ def test_unknown_energies_count_as_0_and_say_so():
     orbits = [ALTERNATING[:1], ALTERNATING[1:], [(2, 2, 0, 1, 0)]]
     for missing in ({0: 0.4}, {0: 0.4, 1: None}, {0: 0.4, 1: math.nan}):
         result = percolate(orbits, [0.3, 0.5, 0.8], site_energies_ev=missing)
-        assert result.site_energies == "partly known"
+        assert result.site_energies == "partial"
         assert result.site_energy_difference_ev is None
         assert levels(result) == {1: 0.5}
     for none in (None, {}, {0: None}, {9: 0.2}):
@@ -101,7 +107,7 @@ def test_unknown_energies_count_as_0_and_say_so():
         assert (result.site_energies, result.site_energy_difference_ev) == ("unknown", None)
     # The component that percolates is known whole, though another is not.
     known = percolate(orbits, [0.3, 0.5, 0.8], site_energies_ev={0: 0.4, 1: 0.1})
-    assert (known.site_energies, known.site_energy_difference_ev) == ("partly known", pytest.approx(0.3))
+    assert (known.site_energies, known.site_energy_difference_ev) == ("partial", pytest.approx(0.3))
 
 
 def test_energies_that_break_the_symmetry_are_refused():
@@ -141,7 +147,10 @@ def wraps(edges, energies, block):
 
 def by_brute_force(case, energies, block):
     """The least level in each dimension, over every saddle as a threshold and every component there."""
-    saddles = [barrier + min(energies[edge[0]], energies[edge[1]]) for edge, barrier in case]
+    saddles = []
+    for edge, barrier in case:
+        low, high = sorted((energies[edge[0]], energies[edge[1]]))
+        saddles.append(max(low + barrier, high))
     best = {}
     for threshold in saddles:
         edges = [edge for (edge, _), saddle in zip(case, saddles, strict=True) if saddle <= threshold + 1e-9]
@@ -200,7 +209,8 @@ class TestDraws:
         )  # fmt: skip
         for value, sign in zip(result.levels_ev[1], (-1.645, 1.645), strict=True):
             assert value == pytest.approx(0.2 + 0.4 * math.exp(0.3 * sign), rel=0.03)
-        assert result.bottlenecks == {1: {1: 1.0}}
+        # Now and then the step up to site 2 is all that is left to climb.
+        assert result.bottlenecks[1][1] > 0.999
 
     def test_drawn_energies_replace_fixed_ones(self):
         orbits = [[(0, 1, 0, 0, 0)], [(1, 2, 0, 0, 0)], [(0, 2, -1, 0, 0)]]
@@ -208,7 +218,8 @@ class TestDraws:
         heights = np.linspace(0.0, 1.0, 201)
         result = percolate_draws(
             orbits, [0.01, 0.4, 0.01], members, sigma_hop=0.0, sigma_material=0.0, seed=2, n_draws=201,
-            site_energies_ev={0: 0.0, 1: 0.5, 2: 2.0}, drawn_site_energies_ev={1: heights},
+            site_energies_ev={0: 0.0, 1: 0.5, 2: 0.7},
+            drawn_site_energies_ev={1: heights, 2: heights + 0.2},
         )  # fmt: skip
         # The level is site 1 plus 0.4 throughout, and site 1 is drawn evenly.
         assert result.levels_ev[1] == pytest.approx((0.45, 1.35))

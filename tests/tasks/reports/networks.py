@@ -53,7 +53,7 @@ def network_record(crystal, barriers_ev=None, *, ion="Li", empty_frac=None, path
         barriers_ev = [0.3 * hop.distance_ang for hop in found.hops]
     records = hop_records(crystal, found, barriers_ev, empty_frac, paths)
     point = percolate(percolating_orbits(found), [record["barrier_ev"] for record in records])
-    percolation = {"site_energy_difference_ev": 0.25}
+    percolation = {"site_energy_difference_ev": 0.25, "site_energies": "unknown"}
     for dim in (1, 2, 3):
         level = point.levels.get(dim)
         percolation |= {
