@@ -11,7 +11,8 @@ from flows.parameters import ScreenParameters
 
 @pytest.mark.parametrize(
     "changed", [{"working_ion": "Na"}, {"limit": 3}, {"max_sites": 20}, {"max_hops": 5}, {"cutoff_ang": 4.0},
-                {"paths": "straight"}, {"sites": "bvse"}, {"model": "other"}, {"source": "files", "path": "x"}]
+                {"paths": "straight"}, {"sites": "bvse"}, {"model": "other"},
+                {"source": "files", "path": "x"}]
 )  # fmt: skip
 def test_what_decides_the_results_counts(changed):
     assert ScreenParameters(**changed).digest() != ScreenParameters().digest()
@@ -27,7 +28,8 @@ def test_what_does_not_decide_them_does_not(changed):
 @pytest.mark.parametrize(
     "bad", [{"limit": 0}, {"max_sites": 1}, {"max_hops": 0}, {"cutoff_ang": 0}, {"cutoff_ang": float("nan")},
             {"time_limit_s": 0}, {"batch_size": 0}, {"workers": 0}, {"max_file_mb": 0}, {"source": "files"},
-            {"path": "x"}, {"colour": "red"}, {"sites": "bvse", "paths": "straight"}, {"retry": ("bad luck",)}]
+            {"path": "x"}, {"colour": "red"}, {"sites": "bvse", "paths": "straight"},
+            {"retry": ("bad luck",)}]
 )  # fmt: skip
 def test_bad_values_are_refused(bad):
     with pytest.raises(ValidationError):
