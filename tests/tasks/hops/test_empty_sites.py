@@ -248,6 +248,35 @@ def test_neither_frame_nor_cell_matters(name):
     assert found_in(changed["order"]).frac_coords == pytest.approx(found.frac_coords, abs=1e-4)
 
 
+# Shallow wells that a coarse grid finds from some origins only, and materials with wells just deep enough.
+ORIGINS_MATTERED = ["linio2", "limno2-monoclinic", "li2ruo3", "liruo2", "li2fesio4", "livopo4-alpha"]
+JUST_DEEP_ENOUGH = ["li3fe2po43", "licoo2", "lirho2", "licro2", "limgpo4", "li4p2o7"]
+
+
+@pytest.mark.parametrize("name", [*ORIGINS_MATTERED, *JUST_DEEP_ENOUGH])
+def test_the_origin_does_not_matter(name):
+    crystal = reference.structure(reference.get(f"ref-{name}"))
+    charges, found = assign_charges(crystal), found_in(crystal)
+    for shift in np.random.default_rng(3).random((3, 3)):
+        again = empty_sites(
+            Structure(crystal.lattice, crystal.species, crystal.frac_coords + shift), charges, "Li"
+        )
+        assert np.bincount(again.orbits).tolist() == np.bincount(found.orbits).tolist()
+        assert again.energies_ev == pytest.approx(found.energies_ev, abs=2e-4)
+        if len(found):
+            assert_same_places(crystal, again.frac_coords - shift, found.frac_coords)
+
+
+@pytest.mark.parametrize(("name", "well_ev"), [("limnpo4", 0.0087), ("limgpo4", 0.0295), ("lirho2", 0.0244)])
+def test_shallow_wells_are_no_sites(name, well_ev, monkeypatch):
+    crystal = reference.structure(reference.get(f"ref-{name}"))
+    n_sites = 4 if "po4" in name else 2 * crystal.composition["Li"]
+    assert len(found_in(crystal)) == (n_sites if well_ev > module.LEAST_WELL_EV else 0)
+    for least_ev, expected in ((well_ev - 5e-4, n_sites), (well_ev + 5e-4, 0)):
+        monkeypatch.setattr(module, "LEAST_WELL_EV", least_ev)
+        assert len(found_in(crystal)) == expected
+
+
 def test_noise_within_symprec_does_not_matter(structures):
     spinel = structures["LiMn2O4"]
     noisy = spinel.copy().perturb(0.001)
@@ -284,10 +313,13 @@ def test_the_window_leaves_out_what_lies_above_it(structures):
     assert below.occupied_energies_ev == pytest.approx([0.0] * 3, abs=1e-6)
 
 
-def test_a_vacuum_holds_no_sites():
+def test_a_vacuum_holds_no_sites(monkeypatch):
     pair = Structure(Lattice.tetragonal(8.0, 24.0), ["Na", "Cl"], [[0, 0, 0], [0, 0, 0.1]])
     found = empty_sites(pair, Charges((1.0, -1.0), None), "Li")
-    # Only the place beyond chlorine, in line with sodium, is a minimum; it is flat across that line.
+    assert len(found) == 0
+    # The only minimum, beyond chlorine in line with sodium, is flat across that line and so no site.
+    monkeypatch.setattr(module, "LEAST_WELL_EV", -1.0)
+    found = empty_sites(pair, Charges((1.0, -1.0), None), "Li")
     assert len(found) == 1
     place_ang = found.frac_coords[0] @ pair.lattice.matrix
     assert place_ang == pytest.approx([0.0, 0.0, 4.8], abs=0.02)
