@@ -127,7 +127,7 @@ def featurize_one(
         raise RejectedError(
             Reason.NO_HOPS,
             f"{candidate.material_id}: no two {settings.working_ion} sites lie within "
-            f"{network.cutoff_ang:.2f} Å; give a longer --cutoff-ang",
+            f"{network.cutoff_ang:.2f} Å; give a longer --cutoff-ang, or add empty sites by --sites bvse",
         )
     frac = np.vstack([np.asarray(structure.frac_coords), empty])
     # A blocked hop has no path of its own to describe: it is listed with the reason and without a barrier.
