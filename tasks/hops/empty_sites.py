@@ -8,8 +8,7 @@ framework; what it costs to get there is one to the hop's path and host.
 
 A minimum counts as an empty site if it is no nearer than 1 Å to an occupied one (else it is that site) and
 1.2 Å to an atom, no further than 4 Å from all atoms, no more than 4 eV above the lowest, and in a well at
-least 0.02 eV deep. The space group completes what is found. It takes 0.1 s for LiCoO2, 0.3 s for LiFePO4 and
-for LiMn2O4, 0.8 s for the 80 atoms of Li3V2(PO4)3.
+least 0.02 eV deep. The space group completes what is found.
 """
 
 from __future__ import annotations
