@@ -35,6 +35,9 @@ TIE_EV = 1e-3
 STRONGEST_FORCE_EV_ANG = 10.0
 """Forces enter steps up to this size, so that an image inside an atom does not drown its neighbours."""
 
+CAREFUL_EXTRA_IMAGES = 4
+"""Images added on the second try: a long, bent path has no tangent that eleven images could follow."""
+
 SHORTEST = 1e-12
 """Keeps directions of nothing from being divided by zero."""
 
@@ -73,9 +76,10 @@ class NebSettings:
     longest_move_ang: float = 0.1
 
     def careful(self) -> NebSettings:
-        """Return settings for paths that did not converge: shorter steps, more of them, and a late climb."""
+        """Return settings for paths that did not converge: more images, shorter steps and a late climb."""
         return replace(
             self,
+            n_images=self.n_images + CAREFUL_EXTRA_IMAGES,
             climb_below_ev_ang=self.climb_below_ev_ang / 3.0,
             climb_from_step=5 * self.climb_from_step,
             max_steps=5 * self.climb_from_step + self.max_steps,

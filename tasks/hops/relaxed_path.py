@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from tasks.hops.curve import Extremum
     from tasks.hops.path import HopEnvironment
 
-STAGE_VERSION = 1
+STAGE_VERSION = 2
 """Raised whenever the same hop gives another path: it is part of the keys that results stand under."""
 
 PathKind = Literal["straight", "bvse", "bvse_fixed_ends"]
