@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from tasks.descriptors.elements import ElementTable, atomic_number, element_table
-from tasks.descriptors.keys import ANION_ELEMENTS, WORKING_IONS, group_keys
+from tasks.descriptors.keys import group_keys
+from tasks.descriptors.registry.chemistry import ANION_ELEMENTS, WORKING_IONS
 from tasks.descriptors.scene import Scene, survey
 
 if TYPE_CHECKING:

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
-from tasks.descriptors.keys import ALONG_CHANNELS, RELAXATION, STATE_QUANTITIES, group_keys
+from tasks.descriptors.keys import group_keys
 from tasks.descriptors.profile import Image, channels
+from tasks.descriptors.registry.local import ALONG_CHANNELS, RELAXATION, STATE_QUANTITIES
 from tasks.descriptors.scene import N_POINTS, SADDLE, Scene, survey
 from tasks.descriptors.window import find_window
 

@@ -14,7 +14,8 @@ import numpy as np
 from ripser import ripser
 from scipy.spatial.distance import pdist, squareform
 
-from tasks.descriptors.keys import BETTI_BINS, group_keys
+from tasks.descriptors.keys import group_keys
+from tasks.descriptors.registry.topology import BETTI_BINS
 from tasks.descriptors.scene import Scene, survey
 
 if TYPE_CHECKING:

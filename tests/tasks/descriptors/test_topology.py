@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from tasks.descriptors.keys import BETTI_BINS
+from tasks.descriptors.registry.topology import BETTI_BINS
 from tasks.descriptors.topology import (
     EDGE_WINDOW_ANG,
     THRESHOLD_ANG,
