@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.errors import UsageError
 from flows.cli.hops import hops
 from flows.cli.output import print_json, print_table
 from flows.settings import resolve
@@ -77,9 +78,20 @@ def reference(data_dir: DataDir = None, as_json: Json = False) -> None:
         print("The devi2025 data set is not here, so no volume was compared with it (see lihop doctor).")
 
 
-def descriptors(as_json: Json = False) -> None:
+def descriptors(
+    as_json: Json = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print docs/descriptors.md, which is made from this.")
+    ] = False,
+) -> None:
     """Print every descriptor: key, shape, unit, meaning, reference."""
+    from tasks.descriptors.document import descriptor_page
     from tasks.descriptors.keys import descriptor_table
 
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown were both given: choose one")
+    if as_markdown:
+        print(descriptor_page(), end="")
+        return
     rows = descriptor_table()
     print_json(rows) if as_json else print_table(rows, DESCRIPTOR_COLUMNS)

@@ -14,6 +14,9 @@ class TestData:
     def test_descriptors(self, lihop):
         rows = json.loads(lihop("data", "descriptors", "--json").out)
         assert {"group", "key", "shape", "unit", "meaning", "reference"} <= set(rows[0])
+        page = lihop("data", "descriptors", "--markdown").out
+        assert all(f"`{row['key']}`" in page for row in rows)
+        assert lihop("data", "descriptors", "--markdown", "--json").code == 2
 
     def test_hops_of_a_file(self, lihop, tmp_path):
         path = write_cif(GOOD["lif.cif"], tmp_path / "lif.cif")
