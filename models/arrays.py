@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.errors import InputError
+from models.specs import GROUP_NAMES, GroupName, InputSpec
 
 if TYPE_CHECKING:
-    from models.specs import GroupSpec, InputSpec
+    from models.specs import GroupSpec
 
 FloatArray = NDArray[np.float32]
 Inputs = Mapping[str, FloatArray]
@@ -26,21 +27,24 @@ def check_inputs(inputs: Mapping[str, NDArray[np.floating]], spec: InputSpec) ->
     ----------
     inputs : mapping of str to ndarray
         One array a group, ``(n, *shape)``. NaN means that a descriptor does not exist. Never modified.
+        Descriptor groups that the model does not take are left aside, so that one description of a hop
+        serves models of all groups and of some.
     spec : InputSpec
         The groups that the model takes.
 
     Raises
     ------
     InputError
-        If a group is missing, unknown, of another shape, of another length, or holds an infinity.
+        If a group is missing, of another shape, of another length, or holds an infinity, or if a name is
+        that of no descriptor group.
     """
-    wanted = [group.name for group in spec.groups]
+    wanted = spec.names()
     missing = [name for name in wanted if name not in inputs]
-    unknown = [name for name in inputs if name not in wanted]
+    unknown = [name for name in inputs if name not in GROUP_NAMES]
     if missing or unknown:
         raise InputError(
-            f"got the descriptor groups {sorted(inputs)}, the model takes exactly {wanted}: "
-            f"missing {missing}, unknown {unknown}"
+            f"got the descriptor groups {sorted(inputs)}, the model takes {list(wanted)} and leaves others "
+            f"of {list(GROUP_NAMES)} aside: missing {missing}, unknown {unknown}"
         )
     arrays: dict[str, FloatArray] = {
         group.name: _check_group(np.asarray(inputs[group.name]), group) for group in spec.groups
@@ -123,6 +127,24 @@ class LabelledArrays:
             ions=tuple(self.ions[k] for k in index),
             spec=self.spec,
         )
+
+    def only(self, groups: Sequence[GroupName]) -> LabelledArrays:
+        """Return the same rows with some of the descriptor groups, in the order of ``GROUP_NAMES``.
+
+        Raises
+        ------
+        InputError
+            If a group is not there, or none is named.
+        """
+        at_hand = {group.name: group for group in self.spec.groups}
+        absent = [name for name in groups if name not in at_hand]
+        if absent or not groups:
+            raise InputError(
+                f"asked for the descriptor groups {list(groups)}, at hand are {list(at_hand)}; name one or "
+                "more of these"
+            )
+        kept = tuple(at_hand[name] for name in GROUP_NAMES if name in groups)
+        return replace(self, spec=InputSpec(groups=kept))
 
     def log_barrier(self) -> NDArray[np.float64]:
         """Return the natural logarithm of the barriers in eV."""

@@ -13,7 +13,7 @@ _METRIC_COLUMNS = (
 _TEMPLATE = """# Model card: {name}
 
 An ensemble of {members} networks of architecture `{arch}` that predicts the vacancy migration barrier of one
-ion hop, in eV, from geometric, topological and chemical descriptors.
+ion hop, in eV, from the descriptor groups {groups}.
 
 | | |
 |---|---|
@@ -57,6 +57,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         trained_on=manifest["trained_on"],
         n_training_hops=manifest["n_training_hops"],
         code_version=manifest["code_version"],
+        groups=", ".join(f"`{group['name']}`" for group in groups),
         versions=", ".join(f"{group['name']} {group['version']}" for group in groups),
         n_rows=calibration["n_rows"],
         n_hosts=calibration["n_hosts"],

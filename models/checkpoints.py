@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -64,6 +64,27 @@ class Manifest(BaseModel):
     training_id_digests: tuple[str, ...]
     code_version: str
     metrics: dict[str, Any]
+
+    @model_validator(mode="before")
+    @classmethod
+    def _groups_of_old(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds
+        # Settings had no groups before there was a choice: the specification says what they were.
+        try:
+            settings, spec = data["settings"], data["spec"]
+            if "groups" in settings:
+                return data
+            return {**data, "settings": {**settings, "groups": [group["name"] for group in spec["groups"]]}}
+        except (KeyError, TypeError):
+            return data  # what is wrong with it is said by the fields
+
+    @model_validator(mode="after")
+    def _groups_agree(self) -> Manifest:
+        if set(self.settings.groups) != set(self.spec.names()):
+            raise ValueError(
+                f"settings name the descriptor groups {list(self.settings.groups)}, the specification holds "
+                f"{list(self.spec.names())}"
+            )
+        return self
 
 
 @dataclass(frozen=True)
@@ -131,7 +152,7 @@ class Checkpoint:
         Raises
         ------
         InputError
-            If groups or shapes are not those of ``spec``.
+            If a group of ``spec`` is missing or of another shape. Other descriptor groups are left aside.
         """
         members = self.ensemble.member_log_barriers(inputs, accelerator=accelerator, progress=progress)
         return self._complete(inputs, members)
@@ -165,17 +186,21 @@ class Checkpoint:
             )
 
     def check_spec(self, spec: InputSpec) -> None:
-        """Raise ``VersionError`` if the descriptors at hand are not those that it was trained on."""
-        theirs, ours = spec.versions(), self.spec.versions()
-        for name in sorted(set(theirs) | set(ours)):
-            if theirs.get(name) != ours.get(name):
+        """Raise ``VersionError`` if the descriptors at hand are not those that it was trained on.
+
+        Groups that it does not take may be of any version, or absent.
+        """
+        theirs = spec.versions()
+        for name, version in sorted(self.spec.versions().items()):
+            if theirs.get(name) != version:
                 raise VersionError(
                     f"checkpoint {self.name!r} needs descriptor group {name!r} in version "
-                    f"{ours.get(name)}, at hand is {theirs.get(name)}; use a checkpoint for these "
+                    f"{version}, at hand is {theirs.get(name)}; use a checkpoint for these "
                     "descriptors, or train one with `lihop train`"
                 )
-        if spec != self.spec:
-            changed = [a.name for a, b in zip(spec.groups, self.spec.groups, strict=True) if a != b]
+        at_hand = {group.name: group for group in spec.groups}
+        changed = [group.name for group in self.spec.groups if group != at_hand[group.name]]
+        if changed:
             raise VersionError(
                 f"checkpoint {self.name!r} knows other keys, shapes or order in the groups {changed} under "
                 "the same version; raise the group's version, then train a checkpoint with `lihop train`"
@@ -226,7 +251,8 @@ class Checkpoint:
 
     def _identity(self) -> dict[str, Any]:
         return {
-            "settings": self.settings.model_dump(mode="json"),
+            # Its groups are those of the specification; digests are older than the setting.
+            "settings": self.settings.model_dump(mode="json", exclude={"groups"}),
             "spec": self.spec.model_dump(mode="json"),
             "standardiser": self.ensemble.standardiser.to_dict(),
             "calibration": self.calibration.model_dump(mode="json"),

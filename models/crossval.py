@@ -51,19 +51,50 @@ def out_of_fold(
     predicted = np.zeros((len(rows), members))
     folds = np.unique(fold_of_row)
     for position, fold in enumerate(folds):
-        held_out = fold_of_row == fold
-        first = settings.seed + FOLD_SEED_STRIDE * (int(fold) + 1)
-        ensemble = train_ensemble(
-            rows.take(np.flatnonzero(~held_out)),
+        held_out, found = predict_fold(
+            rows,
             settings,
-            range(first, first + members),
+            fold_of_row,
+            int(fold),
+            members,
             accelerator=accelerator,
             progress=progress,
             on_fit=_counted(on_fit, position * members, len(folds) * members),
         )
-        inputs = {name: array[held_out] for name, array in rows.inputs.items()}
-        predicted[held_out] = ensemble.member_log_barriers(inputs, accelerator=accelerator)
+        predicted[held_out] = found
     return predicted
+
+
+def predict_fold(
+    rows: LabelledArrays,
+    settings: TrainSettings,
+    fold_of_row: NDArray[np.int64],
+    fold: int,
+    members: int,
+    *,
+    accelerator: str = "auto",
+    progress: bool = False,
+    on_fit: OnFit | None = None,
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Refit without one fold and predict it; parameters are those of ``out_of_fold``.
+
+    Returns
+    -------
+    tuple of ndarray
+        The rows of the fold, ``(k,)``, and each member's log barrier of them, ``(k, members)``.
+    """
+    held_out = np.flatnonzero(fold_of_row == fold)
+    first = settings.seed + FOLD_SEED_STRIDE * (fold + 1)
+    ensemble = train_ensemble(
+        rows.take(np.flatnonzero(fold_of_row != fold)),
+        settings,
+        range(first, first + members),
+        accelerator=accelerator,
+        progress=progress,
+        on_fit=on_fit,
+    )
+    inputs = {name: array[held_out] for name, array in rows.inputs.items()}
+    return held_out, ensemble.member_log_barriers(inputs, accelerator=accelerator)
 
 
 def _counted(on_fit: OnFit | None, before: int, total_of_all: int) -> OnFit | None:

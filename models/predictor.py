@@ -62,4 +62,7 @@ class Predictor(Protocol):
         """A digest of everything that its predictions depend on."""
 
     def predict(self, inputs: Inputs) -> Predictions:
-        """Predict the barriers of n hops, one array a group, ``(n, *shape)``, NaN where nothing exists."""
+        """Predict the barriers of n hops, one array a group, ``(n, *shape)``, NaN where nothing exists.
+
+        Descriptor groups that are not in ``spec`` are left aside.
+        """

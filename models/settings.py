@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from models.specs import GROUP_NAMES, GroupName
 
 
 class TrainSettings(BaseModel):
@@ -17,6 +19,9 @@ class TrainSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     arch: str = Field(default="cnn", description="name of a network in models.networks")
+    groups: tuple[GroupName, ...] = Field(
+        default=GROUP_NAMES, min_length=1, description="descriptor groups that the network takes"
+    )
     members: int = Field(default=5, ge=1, le=64, description="networks in the ensemble")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the first member; others count up")
     epochs: int = Field(default=40, ge=1, le=5000, description="passes over the training rows")
@@ -35,6 +40,14 @@ class TrainSettings(BaseModel):
     calibration_folds: int = Field(default=5, ge=2, le=100, description="folds of whole hosts")
     calibration_members: int = Field(default=3, ge=1, le=64, description="networks in each fold's ensemble")
     neighbours: int = Field(default=5, ge=1, le=100, description="hops a domain distance averages")
+
+    @field_validator("groups")
+    @classmethod
+    def _in_order(cls, groups: tuple[GroupName, ...]) -> tuple[GroupName, ...]:
+        if len(set(groups)) != len(groups):
+            raise ValueError("every descriptor group at most once")
+        # The order in which they are named must not make another network.
+        return tuple(name for name in GROUP_NAMES if name in groups)
 
     def digest(self) -> str:
         """Return a SHA-256 over the settings, the same in every process."""

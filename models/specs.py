@@ -33,6 +33,10 @@ class InputSpec(BaseModel):
 
     groups: tuple[GroupSpec, ...]
 
+    def names(self) -> tuple[GroupName, ...]:
+        """Return the names of the groups, in order."""
+        return tuple(group.name for group in self.groups)
+
     def versions(self) -> dict[str, int]:
         """Return the version of every group by name."""
         return {group.name: group.version for group in self.groups}

@@ -83,7 +83,7 @@ def train_network(
     standardiser : Standardiser
         Fitted on the same rows.
     settings : TrainSettings
-        How to train; its own ``seed`` and ``members`` are not looked at.
+        How to train; its own ``seed``, ``members`` and ``groups`` are not looked at.
     seed : int
         Decides initial weights, order, augmentation and dropout.
     accelerator : str
@@ -114,10 +114,11 @@ def train_ensemble(
     progress: bool = False,
     on_fit: OnFit | None = None,
 ) -> Ensemble:
-    """Train one network a seed behind a common standardiser.
+    """Train one network a seed behind a common standardiser, on the groups that the settings name.
 
     Parameters are those of ``train_network``; ``on_fit`` is called after each member.
     """
+    training = training.only(settings.groups)
     standardiser = fit_standardiser(training, settings.clip)
     members = []
     for done, seed in enumerate(seeds, start=1):

@@ -13,7 +13,7 @@ from models.networks import NETWORKS
 from models.predictor import Predictor
 from models.recipe import train_checkpoint
 from models.settings import TrainSettings
-from models.specs import GroupSpec, InputSpec
+from models.specs import GROUP_NAMES, GroupName, GroupSpec, InputSpec
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,11 +41,11 @@ def _rows() -> LabelledArrays:
     )
 
 
-def _trained(arch: str) -> Callable[[], Predictor]:
+def _trained(arch: str, groups: tuple[GroupName, ...] = GROUP_NAMES) -> Callable[[], Predictor]:
     def build() -> Predictor:
         settings = TrainSettings(
-            arch=arch, members=2, epochs=4, batch_size=16, channels=8, blocks=1, hidden=8, fused=8,
-            calibration_folds=2, calibration_members=2,
+            arch=arch, groups=groups, members=2, epochs=4, batch_size=16, channels=8, blocks=1, hidden=8,
+            fused=8, calibration_folds=2, calibration_members=2,
         )  # fmt: skip
         return train_checkpoint(_rows(), settings, name=arch, trained_on="synthetic rows")
 
@@ -53,6 +53,9 @@ def _trained(arch: str) -> Callable[[], Predictor]:
 
 
 PREDICTORS: dict[str, Callable[[], Predictor]] = {arch: _trained(arch) for arch in NETWORKS}
+PREDICTORS |= {f"{arch} of two groups": _trained(arch, ("profile", "topology")) for arch in NETWORKS}
+PREDICTORS |= {f"{arch} of vectors": _trained(arch, ("local", "topology")) for arch in NETWORKS}
+PREDICTORS |= {f"{arch} of an image": _trained(arch, ("profile",)) for arch in NETWORKS}
 
 
 @pytest.fixture(scope="module", params=sorted(PREDICTORS))
@@ -138,7 +141,24 @@ def test_direction_does_not_matter_at_all(predictor, inputs):
 def test_an_image_matters_beyond_its_direction(predictor, inputs):
     forward = predictor.predict(inputs).barrier_ev
     other = predictor.predict({**inputs, "profile": inputs["profile"] + 1.0}).barrier_ev
-    assert np.abs(forward - other).max() > SAME_EV
+    assert (np.abs(forward - other).max() > SAME_EV) == ("profile" in predictor.spec.names())
+
+
+def test_a_group_matters_where_the_predictor_takes_it_and_nowhere_else(predictor, inputs):
+    before = _fields(predictor.predict(inputs))
+    for group in GROUP_NAMES:
+        after = _fields(predictor.predict({**inputs, group: inputs[group] + 1.0}))
+        if group in predictor.spec.names():
+            assert np.abs(after["barrier_ev"] - before["barrier_ev"]).max() > SAME_EV, group
+        else:
+            for name, values in before.items():
+                np.testing.assert_array_equal(after[name], values, err_msg=f"{group}: {name}")
+
+
+def test_groups_that_it_does_not_take_may_be_absent(predictor, inputs):
+    whole = predictor.predict(inputs).barrier_ev
+    taken = {name: inputs[name] for name in predictor.spec.names()}
+    np.testing.assert_array_equal(predictor.predict(taken).barrier_ev, whole)
 
 
 def test_missing_values_are_tolerated_everywhere(predictor, inputs):
@@ -154,21 +174,28 @@ def test_no_hops_is_no_error(predictor, inputs):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda i: {**i, "local": i["local"][:, :-1]}, "'local' has shape"),
-        (lambda i: {**i, "local": i["local"][0]}, "'local' has shape"),
-        (lambda i: {**i, "profile": i["profile"][:3]}, "same number of hops"),
-        (lambda i: {k: v for k, v in i.items() if k != "topology"}, r"missing \['topology'\]"),
-        (lambda i: {**i, "potential": i["local"]}, r"unknown \['potential'\]"),
-        (lambda i: {**i, "chemistry": np.full_like(i["chemistry"], np.inf)}, "infinite"),
+        (lambda i, name: {**i, name: i[name][:, :-1]}, "'{}' has shape"),
+        (lambda i, name: {**i, name: i[name][0]}, "'{}' has shape"),
+        (lambda i, name: {k: v for k, v in i.items() if k != name}, r"missing \['{}'\]"),
+        (lambda i, name: {**i, "potential": i[name]}, r"unknown \['potential'\]"),
+        (lambda i, name: {**i, name: np.full_like(i[name], np.inf)}, "'{}' holds an infinite"),
     ],
 )
 def test_wrong_inputs_are_named(predictor, inputs, change, message):
-    with pytest.raises(InputError, match=message):
-        predictor.predict(change(inputs))
+    for name in predictor.spec.names():
+        with pytest.raises(InputError, match=message.format(name)):
+            predictor.predict(change(inputs, name))
+
+
+def test_groups_of_different_numbers_of_hops_are_refused(predictor, inputs):
+    for name in predictor.spec.names()[1:]:
+        with pytest.raises(InputError, match="same number of hops"):
+            predictor.predict({**inputs, name: inputs[name][:3]})
 
 
 def test_other_descriptor_versions_are_refused_by_name(predictor):
-    groups = [group.model_copy(update={"version": 3}) if group.name == "topology" else group
-              for group in predictor.spec.groups]  # fmt: skip
-    with pytest.raises(VersionError, match=r"'topology' in version 2, at hand is 3.*lihop train"):
-        predictor.check_spec(InputSpec(groups=tuple(groups)))
+    for name in predictor.spec.names():
+        groups = [group.model_copy(update={"version": 3}) if group.name == name else group
+                  for group in predictor.spec.groups]  # fmt: skip
+        with pytest.raises(VersionError, match=rf"'{name}' in version 2, at hand is 3.*lihop train"):
+            predictor.check_spec(InputSpec(groups=tuple(groups)))

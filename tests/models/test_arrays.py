@@ -55,3 +55,18 @@ def test_impossible_barriers_are_refused(rows, bad):
 def test_duplicate_ids_are_refused(rows):
     with pytest.raises(InputError, match="duplicates"):
         rows.take([1, 1])
+
+
+def test_only_some_groups(rows):
+    some = rows.only(("topology", "local"))
+    assert list(some.inputs) == ["local", "topology"]
+    assert some.spec.groups == (rows.spec.groups[0], rows.spec.groups[2])
+    np.testing.assert_array_equal(some.inputs["topology"], rows.inputs["topology"])
+    assert (some.ids, some.hosts, some.ions) == (rows.ids, rows.hosts, rows.ions)
+    assert list(rows.inputs) == ["local", "profile", "topology", "chemistry"]
+
+
+@pytest.mark.parametrize("groups", [(), ("profile",), ("local", "geometry")])
+def test_groups_that_are_not_there_are_refused(rows, groups):
+    with pytest.raises(InputError, match=r"at hand are \['local', 'topology'\]"):
+        rows.only(("local", "topology")).only(groups)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,3 +133,72 @@ def test_nothing_there_is_named(tmp_path):
         load(tmp_path)
     with pytest.raises(CheckpointError, match="no shipped checkpoint is called 'nonsense'"):
         load_pretrained("nonsense")
+
+
+OLD = Path(__file__).parent / "format1" / "without_groups"
+OLD_DIGEST = "82fe156daeca4378718db3bb60e257540bf9935f34e9db42c85581fa5087eba6"
+OLD_BARRIERS_EV = [0.3871846808360466, 0.3840159166312382, 0.36839293025962183, 0.3920825136369537]
+
+
+def test_a_checkpoint_from_before_groups_could_be_chosen_is_read(make):
+    assert "groups" not in json.loads((OLD / JSON_NAME).read_text())["settings"]
+    old = load(OLD)
+    assert old.digest == OLD_DIGEST
+    assert old.settings.groups == old.spec.names() == ("local", "profile", "topology", "chemistry")
+    found = old.predict(make(12).inputs).barrier_ev[:4]
+    np.testing.assert_allclose(found, OLD_BARRIERS_EV, rtol=1e-5)
+
+
+SOME_GROUPS = ("profile", "topology")
+
+
+@pytest.fixture(scope="module")
+def some(rows, tiny):
+    settings = tiny.model_copy(update={"groups": SOME_GROUPS})
+    return train_checkpoint(rows, settings, name="some", trained_on="synthetic rows")
+
+
+class TestSomeGroups:
+    """A checkpoint that takes some of the descriptor groups."""
+
+    def test_holds_these_and_no_others(self, some, rows, tmp_path):
+        some.save(tmp_path / "ck")
+        again = load(tmp_path / "ck", expected=rows.spec)
+        assert again.spec.names() == again.settings.groups == SOME_GROUPS
+        assert set(again.ensemble.standardiser.groups) == set(SOME_GROUPS)
+        assert again.digest == some.digest
+        assert "`profile`, `topology`" in (tmp_path / "ck" / CARD_NAME).read_text()
+
+    def test_takes_what_it_needs_of_all_groups(self, some, rows):
+        whole = some.predict(rows.inputs)
+        alone = some.predict({name: rows.inputs[name] for name in SOME_GROUPS})
+        without = some.predict({**rows.inputs, "local": rows.inputs["local"] + 1})
+        for other in (alone, without, some.predict_plain(rows.inputs)):
+            np.testing.assert_allclose(other.barrier_ev, whole.barrier_ev, rtol=1e-5)
+            np.testing.assert_array_equal(other.domain_distance, whole.domain_distance)
+        changed = some.predict({**rows.inputs, "topology": rows.inputs["topology"] + 1})
+        assert (changed.barrier_ev != whole.barrier_ev).any()
+
+    def test_is_another_than_one_of_all_groups(self, some, checkpoint):
+        assert some.digest != checkpoint.digest
+
+    def test_only_versions_of_its_own_groups_matter(self, some, rows):
+        def at_hand(name, **update):
+            groups = [g.model_copy(update=update) if g.name == name else g for g in rows.spec.groups]
+            return InputSpec(groups=tuple(groups))
+
+        some.check_spec(at_hand("local", version=9))
+        some.check_spec(at_hand("chemistry", keys=("other", "keys")))
+        some.check_spec(InputSpec(groups=tuple(g for g in rows.spec.groups if g.name in SOME_GROUPS)))
+        with pytest.raises(VersionError, match="'topology' in version 1, at hand is 9"):
+            some.check_spec(at_hand("topology", version=9))
+        with pytest.raises(VersionError, match=r"in the groups \['profile'\]"):
+            some.check_spec(at_hand("profile", keys=("a", "b", "c", "d")))
+
+    def test_settings_that_name_other_groups_are_damage(self, some, tmp_path):
+        some.save(tmp_path / "ck")
+        data = json.loads((tmp_path / "ck" / JSON_NAME).read_text())
+        data["settings"]["groups"] = ["local"]
+        (tmp_path / "ck" / JSON_NAME).write_text(json.dumps(data))
+        with pytest.raises(CheckpointError, match=r"name the descriptor groups \['local'\]"):
+            load(tmp_path / "ck")

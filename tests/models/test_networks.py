@@ -42,3 +42,15 @@ def test_both_directions_is_invariant_where_one_is_not(arch, tiny):
 def test_unknown_architecture_is_named(tiny):
     with pytest.raises(ModelError, match=r"'resnet'; allowed are \['cnn'"):
         build_network(SIZES, tiny.model_copy(update={"arch": "resnet"}))
+
+
+@pytest.mark.parametrize("arch", sorted(NETWORKS))
+@pytest.mark.parametrize("names", [("local",), ("profile",), ("local", "topology")])
+def test_any_of_the_groups_will_do(arch, names, tiny):
+    torch.manual_seed(0)
+    sizes = {name: SIZES[name] for name in names}
+    network = build_network(sizes, tiny.model_copy(update={"arch": arch})).eval()
+    inputs = {name: _inputs(6)[name] for name in names}
+    output = both_directions(network, inputs)
+    assert output.shape == (6,)
+    assert output.std() > 0

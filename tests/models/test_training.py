@@ -10,6 +10,7 @@ import torch
 from pydantic import ValidationError
 
 from models.ensemble import log_mean_and_spread
+from models.errors import InputError
 from models.recipe import train_checkpoint
 from models.settings import TrainSettings
 from models.training import train_ensemble
@@ -66,8 +67,10 @@ def test_trainer_and_plain_forward_pass_agree(rows, tiny):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"members": 0}, {"epochs": 0}, {"dropout": 1.0}, {"learning_rate": float("nan")}, {"layers": 3}]
-)
+    "bad",
+    [{"members": 0}, {"epochs": 0}, {"dropout": 1.0}, {"learning_rate": float("nan")}, {"layers": 3},
+     {"groups": ()}, {"groups": ("local", "local")}, {"groups": ("local", "geometry")}],
+)  # fmt: skip
 def test_settings_are_bounded(bad):
     with pytest.raises(ValidationError):
         TrainSettings(**bad)
@@ -80,3 +83,22 @@ def test_settings_are_frozen_and_digested():
     assert settings.digest() == TrainSettings().digest()
     assert settings.digest() != TrainSettings(epochs=settings.epochs + 1).digest()
     assert TrainSettings(seed=7, members=3).member_seeds() == (7, 8, 9)
+
+
+def test_groups_keep_their_order_whatever_the_order_given(rows, tiny):
+    settings = TrainSettings(groups=("chemistry", "local"))
+    assert settings.groups == ("local", "chemistry")
+    assert settings == TrainSettings(groups=("local", "chemistry"))
+    assert TrainSettings().groups == ("local", "profile", "topology", "chemistry")
+
+
+def test_an_ensemble_takes_the_groups_of_its_settings(rows, tiny):
+    ensemble = train_ensemble(rows, tiny.model_copy(update={"groups": ("topology",)}), [0])
+    assert ensemble.spec.names() == ("topology",)
+    assert len(ensemble.member_log_barriers(rows.inputs)) == len(rows)
+
+
+def test_groups_that_are_not_at_hand_are_named(rows, tiny):
+    some = rows.only(("local", "topology"))
+    with pytest.raises(InputError, match=r"at hand are \['local', 'topology'\]"):
+        train_ensemble(some, tiny, [0])
