@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from tasks.descriptors.anion_framework import anion_framework
 from tasks.descriptors.elements import ElementTable, atomic_number, element_table
 from tasks.descriptors.keys import group_keys
 from tasks.descriptors.registry.chemistry import ANION_ELEMENTS, WORKING_IONS
@@ -39,7 +40,7 @@ def chemistry(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.flo
         In the registry's order; NaN where unknown (charges) or absent (a host without cations).
     """
     scene = survey(env) if scene is None else scene
-    values = {**_ion(scene), **_composition(scene), **_surroundings(scene)}
+    values = {**_ion(scene), **_composition(scene), **_surroundings(scene), **anion_framework(scene)}
     return np.array([values[key] for key in group_keys("chemistry")], dtype=np.float32)
 
 
@@ -94,6 +95,9 @@ def _composition(scene: Scene) -> dict[str, float]:
         "electronegativity_std": _std(table.electronegativity[numbers], amounts),
         "anion_electronegativity": _mean(table.electronegativity[numbers][anion], amounts[anion]),
         "anion_radius_ang": _mean(table.anion_radius_ang[numbers][anion], amounts[anion]),
+        "polarisability_ang3": _mean(table.polarisability_ang3[numbers], amounts),
+        "anion_polarisability_ang3": _mean(table.polarisability_ang3[numbers][anion], amounts[anion]),
+        "cation_polarisability_ang3": _mean(table.polarisability_ang3[numbers][cation], amounts[cation]),
         **_cation_figures(table, numbers[cation], amounts[cation]),
     }
 

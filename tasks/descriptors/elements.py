@@ -2,7 +2,8 @@
 
 Figures come from pymatgen: Shannon crystal radii (10.1107/S0567739476001551), Pauling electronegativities,
 and the element parameters of O'Keeffe and Brese (10.1021/ja00009a002), from which bond-valence distances of
-any pair follow. They are digested in `table_digest`, since changed figures change descriptors.
+any pair follow. Polarisabilities are those of `tasks.descriptors.polarisability`. All are digested in
+`table_digest`, since changed figures change descriptors.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from pymatgen.core import Element
+
+from tasks.descriptors.polarisability import ANG3_PER_ATOMIC_UNIT, POLARISABILITY_AU
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,6 +42,8 @@ class ElementTable:
         empirical atomic radius, in Å.
     electronegativity : ndarray of shape (119,)
         Pauling's.
+    polarisability_ang3 : ndarray of shape (119,)
+        Static dipole polarisability of the neutral atom.
     mass_u : ndarray of shape (119,)
         Standard atomic mass.
     row, group : ndarray of shape (119,)
@@ -53,6 +58,7 @@ class ElementTable:
     cation_radius_ang: NDArray[np.float64]
     covalent_radius_ang: NDArray[np.float64]
     electronegativity: NDArray[np.float64]
+    polarisability_ang3: NDArray[np.float64]
     mass_u: NDArray[np.float64]
     row: NDArray[np.float64]
     group: NDArray[np.float64]
@@ -79,6 +85,7 @@ def element_table() -> ElementTable:
         name: np.zeros(N_ELEMENTS + 1, dtype=bool)
         for name in ("transition_metal", "lanthanide", "may_be_anion")
     }
+    numeric["polarisability_ang3"][1:] = ANG3_PER_ATOMIC_UNIT * np.array(POLARISABILITY_AU)
     with warnings.catch_warnings():
         # pymatgen warns for each figure that an element lacks; NaN says the same here.
         warnings.simplefilter("ignore")

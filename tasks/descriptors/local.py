@@ -3,22 +3,27 @@
 The initial and final states enter as their mean and their absolute difference, so that a hop and its reverse
 have one vector. `saddle` is the transition state of the relaxed path, or the middle of a straight one.
 `tight` is where the nearest anion is closest within the path's middle half; points that tie within 1e-3 Å, as
-the two windows of a symmetric hop do, are averaged. What the profile's channels do along the path is added as
-their least, greatest and mean values and as their rise above the mean of the ends, and so is what the
+the two windows of a symmetric hop do, are averaged. The polyhedron of a state is that of the anions whose
+Voronoi facets take at least half of the largest facet's solid angle; where the ion's cell is not closed, of
+those within 1.25 times Hoppe's weighted mean distance. What the profile's channels do along the path is added
+as their least, greatest and mean values and as their rise above the mean of the ends, and so is what the
 relaxation said of the path.
 """
 
 from __future__ import annotations
 
+import math
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.spatial import ConvexHull, QhullError
 
+from tasks.descriptors import voronoi
 from tasks.descriptors.keys import group_keys
 from tasks.descriptors.profile import Image, channels
 from tasks.descriptors.registry.local import ALONG_CHANNELS, RELAXATION, STATE_QUANTITIES
-from tasks.descriptors.scene import N_POINTS, SADDLE, Scene, survey
+from tasks.descriptors.scene import CUTOFF_ANG, N_POINTS, SADDLE, Scene, survey
 from tasks.descriptors.window import find_window
 
 if TYPE_CHECKING:
@@ -27,18 +32,24 @@ if TYPE_CHECKING:
     from tasks.hops.path import HopEnvironment
 
 NEIGHBOUR_FACTOR = 1.25
-"""Anions within this times Hoppe's weighted mean distance are the polyhedron; his weight is 0.06 there."""
+"""Fallback: anions within this times Hoppe's mean are the polyhedron; his weight is 0.06 there."""
 
 TIE_ANG = 1e-3
 
 SHARING_ANG = 0.1
 """A cation this much further away than the nearest counts 1/e in the nearest cation's charge."""
 
+MAX_CATIONS = 16
+"""Nearest cations looked at for the charges of the two nearest."""
+
 CORNER_TIE_ANG = 0.01
 """Anions this little beyond the fourth belong to the hull with it."""
 
 MIDDLE_HALF = slice(N_POINTS // 4, N_POINTS - N_POINTS // 4)
 MIN_CORNERS = 4
+
+IDEAL_ANGLES = {3: (3, 120.0), 4: (6, math.degrees(math.acos(-1.0 / 3.0))), 6: (12, 90.0)}
+"""By coordination number: how many angles neighbouring corners make, and how large they are in degrees."""
 
 
 def local(env: HopEnvironment, scene: Scene | None = None, image: Image | None = None) -> NDArray[np.float32]:
@@ -72,7 +83,7 @@ def local(env: HopEnvironment, scene: Scene | None = None, image: Image | None =
 
 
 def neighbours(distances_ang: NDArray[np.float64], mean_ang: float) -> NDArray[np.int64]:
-    """Return the indices of the anions that make up the polyhedron, nearest first.
+    """Return the anions that make up the polyhedron where no cell is closed, nearest first.
 
     Parameters
     ----------
@@ -91,14 +102,82 @@ def neighbours(distances_ang: NDArray[np.float64], mean_ang: float) -> NDArray[n
     return order[distances_ang[order] <= reach]
 
 
-def _corners(distances_ang: NDArray[np.float64], coordination: int) -> NDArray[np.int64]:
-    """Return the corners that span the volume: the neighbours, but at least four and their ties."""
-    order = np.argsort(distances_ang, kind="stable")
-    if len(order) < MIN_CORNERS:
-        return order
-    reach = distances_ang[order[max(coordination, MIN_CORNERS) - 1]]
-    corners: NDArray[np.int64] = order[distances_ang[order] <= reach + CORNER_TIE_ANG]
+def coordinating(scene: Scene, point: int, mean_ang: float) -> tuple[NDArray[np.int64], float]:
+    """Return the anions of the polyhedron around one path point.
+
+    Parameters
+    ----------
+    scene : Scene
+        One hop.
+    point : int
+        Index of the path point.
+    mean_ang : float
+        Hoppe's weighted mean distance there, for the fallback.
+
+    Returns
+    -------
+    atoms : ndarray of int
+        Indices of host atoms, nearest first.
+    facets : float
+        Smooth count of the facets of the ion's cell; NaN where it is not closed.
+    """
+    anions = np.flatnonzero(scene.is_anion)
+    distances = scene.distances_ang[point, anions]
+    # What lies further is in the environment of some hops only.
+    within = np.flatnonzero(distances < CUTOFF_ANG)
+    angles = voronoi.solid_angles(scene.env.coords_ang[anions[within]] - scene.points_ang[point])
+    if angles is None:
+        return anions[neighbours(distances, mean_ang)], float("nan")
+    chosen = within[voronoi.neighbours(angles)]
+    nearest_first = chosen[np.argsort(distances[chosen], kind="stable")]
+    return anions[nearest_first], voronoi.facet_count(angles)
+
+
+def _corners(scene: Scene, point: int, chosen: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return the atoms that span the volume: the polyhedron, or the nearest four anions and their ties."""
+    anions = np.flatnonzero(scene.is_anion)
+    if len(chosen) >= MIN_CORNERS or len(anions) < MIN_CORNERS:
+        return chosen
+    distances = scene.distances_ang[point, anions]
+    reach = np.partition(distances, MIN_CORNERS - 1)[MIN_CORNERS - 1] + CORNER_TIE_ANG
+    corners: NDArray[np.int64] = np.union1d(chosen, anions[distances <= reach])
     return corners
+
+
+@lru_cache(maxsize=8)
+def _pairs(count: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the indices of all pairs out of `count`."""
+    first, second = np.triu_indices(count, 1)
+    return first, second
+
+
+def bond_angle_variance_deg2(units: NDArray[np.float64]) -> float:
+    """Return the variance of the angles between neighbouring corners about those of the regular shape.
+
+    Robinson, Gibbs and Ribbe define it for octahedra (12 angles, taken to be the least of the 15) and
+    tetrahedra (6 angles), and divide by the number of angles less one. For three corners their formula is
+    used with 120°.
+
+    Parameters
+    ----------
+    units : ndarray of shape (n, 3)
+        Directions from the ion to the corners.
+
+    Returns
+    -------
+    float
+        In square degrees; NaN for other numbers of corners.
+
+    References
+    ----------
+    Science 172, 567 (1971), 10.1126/science.172.3983.567.
+    """
+    if len(units) not in IDEAL_ANGLES:
+        return float("nan")
+    count, ideal = IDEAL_ANGLES[len(units)]
+    cosines = (units @ units.T)[_pairs(len(units))]
+    angles = np.sort(np.degrees(np.arccos(np.clip(cosines, -1.0, 1.0))))[:count]
+    return float(((angles - ideal) ** 2).sum() / (count - 1))
 
 
 def hull_volume_ang3(corners_ang: NDArray[np.float64]) -> float:
@@ -131,11 +210,9 @@ def polyhedron(scene: Scene, point: int, mean_ang: float) -> dict[str, float]:
     dict of str to float
         Quantities by name.
     """
-    anions = np.flatnonzero(scene.is_anion)
-    distances = scene.distances_ang[point, anions]
-    chosen = neighbours(distances, mean_ang)
-    near = distances[chosen]
-    corners = scene.env.coords_ang[anions[chosen]]
+    chosen, facets = coordinating(scene, point, mean_ang)
+    near = scene.distances_ang[point, chosen]
+    corners = scene.env.coords_ang[chosen]
     ion = scene.points_ang[point]
     mean = float(near.mean())
     units = (corners - ion) / np.maximum(near, 1e-6)[:, None]
@@ -145,8 +222,10 @@ def polyhedron(scene: Scene, point: int, mean_ang: float) -> dict[str, float]:
         "d_std_ang": float(near.std()),
         "d_max_ang": float(near[-1]),
         "coordination_number": float(len(near)),
-        "volume_ang3": hull_volume_ang3(scene.env.coords_ang[anions[_corners(distances, len(chosen))]]),
+        "voronoi_facets": facets,
+        "volume_ang3": hull_volume_ang3(scene.env.coords_ang[_corners(scene, point, chosen)]),
         "distortion": float(np.abs(near - mean).mean() / mean) if mean > 0.0 else float("nan"),
+        "bond_angle_variance_deg2": bond_angle_variance_deg2(units),
         "off_centre_ang": float(np.linalg.norm(corners.mean(axis=0) - ion)),
         # Eigenvalues of the directions' second moment: 1/3 each for an isotropic cage, the least is 0 for a
         # planar one.
@@ -154,13 +233,43 @@ def polyhedron(scene: Scene, point: int, mean_ang: float) -> dict[str, float]:
     }
 
 
-def _cation_charge(scene: Scene, point: int) -> float:
-    """Return the charge of the nearest cation; others hardly further away share in it."""
-    if not scene.is_cation.any():
-        return float("nan")
-    distances = scene.distances_ang[point, scene.is_cation]
-    weights = np.exp(-(distances - distances.min()) / SHARING_ANG)
-    return float(scene.env.charges[scene.is_cation] @ weights / weights.sum())
+def cation_charges(scene: Scene, point: int) -> tuple[float, float]:
+    """Return the charges of the nearest and of the second nearest cation.
+
+    Others hardly further away share in both: cations are drawn without replacement, each in proportion to
+    exp(-d / `SHARING_ANG`), and the expected charges of the first and the second drawn are returned.
+
+    Parameters
+    ----------
+    scene : Scene
+        One hop.
+    point : int
+        Index of the path point.
+
+    Returns
+    -------
+    first, second : float
+        NaN where there is no such cation, or charges are unknown.
+    """
+    cations = np.flatnonzero(scene.is_cation)
+    cations = cations[np.argsort(scene.distances_ang[point, cations], kind="stable")[:MAX_CATIONS]]
+    if cations.size == 0:
+        return float("nan"), float("nan")
+    charges = scene.env.charges[cations]
+    energies = scene.distances_ang[point, cations] / SHARING_ANG
+    first = _drawn(energies[None, :])[0]
+    if cations.size == 1:
+        return float(first @ charges), float("nan")
+    # Row j: what is drawn once j is gone.
+    left = np.where(np.eye(len(cations), dtype=bool), np.inf, energies[None, :])
+    return float(first @ charges), float(first @ _drawn(left) @ charges)
+
+
+def _drawn(energies: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the share of each column under a Boltzmann distribution."""
+    weights = np.exp(energies.min(axis=1, keepdims=True) - energies)
+    shares: NDArray[np.float64] = weights / weights.sum(axis=1, keepdims=True)
+    return shares
 
 
 def _states(scene: Scene, image: Image) -> dict[str, float]:
@@ -170,7 +279,7 @@ def _states(scene: Scene, image: Image) -> dict[str, float]:
 
     def describe(point: int) -> NDArray[np.float64]:
         found = polyhedron(scene, point, float(image["mean_anion_ang"][point]))
-        found["cation_charge"] = _cation_charge(scene, point)
+        found["cation_charge"], found["cation_2_charge"] = cation_charges(scene, point)
         found.update({name: float(values[point]) for name, values in image.items()})
         return np.array([found[quantity] for quantity in STATE_QUANTITIES])
 

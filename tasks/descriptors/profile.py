@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+from itertools import product
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
+from tasks.descriptors.elements import element_table
 from tasks.descriptors.keys import group_keys
+from tasks.descriptors.registry.profile import WEIGHTED_RADII_ANG
 from tasks.descriptors.scene import CUTOFF_ANG, N_POINTS, Scene, survey
 
 if TYPE_CHECKING:
@@ -30,9 +34,25 @@ SCREENING_ANG = 2.0
 CORE_ANG = 0.5
 """Keeps screened Coulomb sums finite when a straight path runs through an atom."""
 
+HOPPE_ROUNDS = 20
+"""A contraction: so many rounds settle Hoppe's mean far below what float32 holds."""
+
+HOPPE_SETTLED_ANG = 1e-10
+
+HOPPE_NEIGHBOURS = 40
+"""Nearest neighbours that are weighed: those after them weigh less than 1e-9 in any packing of spheres."""
+
+FURTHEST_RATIO = 2.0
+"""Distances count as at most this times the mean, where the weight is 1e-27: smaller numbers are slow."""
+
 DENSITY_WIDTH_ANG = 0.5
-ANION_DENSITY_RADII_ANG = (2.0, 3.0, 4.0)
-CATION_DENSITY_RADII_ANG = (2.0, 3.0, 4.0)
+DENSITY_RADII_ANG = (2, 3, 4)
+
+CURVATURE_POINTS = 5
+"""Path points to which a parabola is fitted: what a relaxation leaves of kinks is smoothed out."""
+
+SLOWEST_SHARE = 0.2
+"""Bounds the curvature where a path doubles back: steps count as at least this share of the mean one."""
 
 COULOMB_EV_ANG = 14.399645
 """e² / (4 pi epsilon_0), CODATA 2018."""
@@ -71,6 +91,7 @@ def channels(scene: Scene) -> Image:
         **_bonding(scene),
         **_electrostatics(scene),
         **_densities(scene),
+        "curvature_per_ang": _curvature(scene),
         "off_middle_ang": _off_middle(scene),
         "bvse_ev": scene.energies_ev,
     }
@@ -108,12 +129,44 @@ def effective_coordination(
     ----------
     Hoppe, 10.1524/zkri.1979.150.14.23.
     """
-    mean = np.maximum(distances_ang.min(axis=1), CORE_ANG)
-    weights = np.zeros_like(distances_ang)
-    for _ in range(20):  # a contraction: 20 rounds settle it far below what float32 holds
-        weights = np.exp(1.0 - np.minimum(distances_ang / mean[:, None], 3.0) ** 6)
-        mean = np.maximum((weights * distances_ang).sum(axis=1) / weights.sum(axis=1), CORE_ANG)
+    near = distances_ang
+    if near.shape[1] > HOPPE_NEIGHBOURS:
+        near = np.partition(near, HOPPE_NEIGHBOURS, axis=1)[:, :HOPPE_NEIGHBOURS]
+    weights, mean = hoppe_weights(near)
     return weights.sum(axis=1), mean
+
+
+def hoppe_weights(
+    distances_ang: NDArray[np.float64], switch: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the weights whose sum is Hoppe's coordination number, and the mean distance under them.
+
+    Parameters
+    ----------
+    distances_ang : ndarray of shape (n, m)
+        Distances in Å from n points to their m possible neighbours.
+    switch : ndarray of shape (n, m), optional
+        Factors on the weights, which let far neighbours fade; above 0 for at least one a row.
+
+    Returns
+    -------
+    weights : ndarray of shape (n, m)
+        Of each neighbour.
+    mean_ang : ndarray of shape (n,)
+        The mean that the weights rest on, found by repetition.
+    """
+    mean = np.maximum(distances_ang.min(axis=1), CORE_ANG)
+    for _ in range(HOPPE_ROUNDS):
+        ratio = np.minimum(distances_ang / mean[:, None], FURTHEST_RATIO)
+        square = ratio * ratio
+        weights: NDArray[np.float64] = np.exp(1.0 - square * square * square)
+        if switch is not None:
+            weights *= switch
+        before, mean = mean, (weights * distances_ang).sum(axis=1) / weights.sum(axis=1)
+        mean = np.maximum(mean, CORE_ANG)
+        if np.abs(mean - before).max() < HOPPE_SETTLED_ANG:
+            break
+    return weights, mean
 
 
 def _columns(stem: str, values: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
@@ -174,16 +227,68 @@ def _electrostatics(scene: Scene) -> dict[str, NDArray[np.float64]]:
 
 
 def _densities(scene: Scene) -> dict[str, NDArray[np.float64]]:
-    """Return the counts of anions and cations in soft shells around the ion."""
+    """Return anions and cations in soft shells around the ion: counts, charges and electronegativities."""
+    weights = {
+        "": np.ones(len(scene.env.numbers)),
+        "charge_": scene.env.charges,
+        "electronegativity_": element_table().electronegativity[scene.env.numbers],
+    }
+    masks = {"anion": scene.is_anion, "cation": scene.is_cation}
+    columns = np.stack(
+        [np.where(mask, values, 0.0) for mask in masks.values() for values in weights.values()], axis=1
+    )
     found = {}
-    for name, mask, radii in (
-        ("anion", scene.is_anion, ANION_DENSITY_RADII_ANG),
-        ("cation", scene.is_cation, CATION_DENSITY_RADII_ANG),
-    ):
-        for radius in radii:
-            shell = np.exp(-0.5 * ((scene.distances_ang[:, mask] - radius) / DENSITY_WIDTH_ANG) ** 2)
-            found[f"{name}_density_{radius:.0f}"] = shell.sum(axis=1)
+    for radius in DENSITY_RADII_ANG:
+        shell = np.exp(-0.5 * ((scene.distances_ang - radius) / DENSITY_WIDTH_ANG) ** 2) @ columns
+        for k, (name, weight) in enumerate(product(masks, weights)):
+            if not weight or radius in WEIGHTED_RADII_ANG[name]:
+                found[f"{name}_density_{weight}{radius}"] = shell[:, k]
     return found
+
+
+@lru_cache(maxsize=4)
+def _derivatives(count: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return what turns evenly spaced values into first and second derivatives by index.
+
+    A parabola is fitted to the nearest five points, which are those at the end for the last two.
+    """
+    first, second = np.zeros((count, count)), np.zeros((count, count))
+    for k in range(count):
+        start = min(max(k - CURVATURE_POINTS // 2, 0), count - CURVATURE_POINTS)
+        window = np.arange(start, start + CURVATURE_POINTS)
+        fit = np.linalg.pinv(np.vander(window - k, 3, increasing=True).astype(np.float64))
+        first[k, window], second[k, window] = fit[1], 2.0 * fit[2]
+    return first, second
+
+
+def curvature_per_ang(path_ang: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the curvature of a path at its points, one over the radius of the circle that fits there.
+
+    Parameters
+    ----------
+    path_ang : ndarray of shape (n, 3)
+        At least five points, about evenly spaced.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        In 1/Å; 0 for a straight path, the same in both directions.
+    """
+    first, second = _derivatives(len(path_ang))
+    velocity, acceleration = first @ path_ang, second @ path_ang
+    speed = np.sqrt((velocity**2).sum(axis=1))
+    step = np.linalg.norm(np.diff(path_ang, axis=0), axis=1).mean()
+    turn = np.linalg.norm(np.cross(velocity, acceleration), axis=1)
+    curvature: NDArray[np.float64] = turn / np.maximum(np.maximum(speed, SLOWEST_SHARE * step), 1e-6) ** 3
+    return curvature
+
+
+def _curvature(scene: Scene) -> NDArray[np.float64]:
+    """Curvature of the path, and at the transition state between the points that it lies between."""
+    along = curvature_per_ang(scene.env.path_ang)
+    relaxed = scene.env.relaxed
+    share = 0.5 if relaxed is None else relaxed.saddle_fraction
+    return np.append(along, np.interp(share * (N_POINTS - 1), np.arange(N_POINTS), along))
 
 
 def _off_middle(scene: Scene) -> NDArray[np.float64]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.descriptors.registry.base import SHANNON, Entry, registered
+from tasks.descriptors.registry.base import HOPPE, SHANNON, Entry, registered
 
 if TYPE_CHECKING:
     from tasks.descriptors.registry.base import Descriptor
 
 VERSION = 3
+POLARISABILITY = "10.1080/00268976.2018.1535143"
+BOND_ORDER = "10.1103/PhysRevB.28.784"
 
 WORKING_IONS = ("Li", "Na", "K", "Rb", "Mg", "Ca", "Zn", "Al", "Sr")
 ANION_ELEMENTS = ("O", "F", "S", "Se", "Cl", "Br", "I", "N")
@@ -50,6 +52,13 @@ _CHEMISTRY: tuple[Entry, ...] = (
         )
         for course, words in _SPREADS
     ),
+    ("polarisability_ang3", "Å³", "mean polarisability of the composition's neutral atoms", POLARISABILITY),
+    ("anion_polarisability_ang3", "Å³", "mean polarisability of the anions' neutral atoms", POLARISABILITY),
+    ("cation_polarisability_ang3", "Å³", "the same of the host's cations", POLARISABILITY),
+    ("anion_anion_ang", "Å", "distance of an anion near the path to its nearest anion, mean", None),
+    ("anion_neighbours", "1", "effective number of anions around an anion near the path, mean", HOPPE),
+    ("anion_q4", "1", "bond order q4 of anions around an anion near the path, mean", BOND_ORDER),
+    ("anion_q6", "1", "bond order q6 of anions around an anion near the path, mean", BOND_ORDER),
     ("cation_row_mean", "1", "mean period of the host's cations", None),
     ("transition_metal_group", "1", "mean group of the transition metals", None),
     ("transition_metal_row", "1", "mean period of the transition metals", None),

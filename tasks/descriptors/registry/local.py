@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tasks.descriptors.registry.base import BVSE, HOPPE, SHANNON, Entry, registered
+from tasks.descriptors.registry.base import BVSE, SHANNON, Entry, registered
 from tasks.descriptors.registry.profile import CHANNELS
 
 if TYPE_CHECKING:
     from tasks.descriptors.registry.base import Descriptor
 
 VERSION = 3
+SOLID_ANGLE = "10.1107/S0567739479001765"
+ANGLE_VARIANCE = "10.1126/science.172.3983.567"
 DISTORTION = "10.1107/S0567740874004560"
 
 _POLYHEDRON: tuple[Entry, ...] = (
@@ -18,12 +20,32 @@ _POLYHEDRON: tuple[Entry, ...] = (
     ("d_mean_ang", "Å", "mean ion-anion distance in the polyhedron", None),
     ("d_std_ang", "Å", "standard deviation of the ion-anion distances", None),
     ("d_max_ang", "Å", "greatest ion-anion distance in the polyhedron", None),
-    ("coordination_number", "1", "anions in the polyhedron: within 1.25 times Hoppe's mean distance", HOPPE),
+    (
+        "coordination_number",
+        "1",
+        "anions in the polyhedron: Voronoi facets of at least half the largest solid angle; "
+        "where the cell is open, within 1.25 times Hoppe's mean distance (10.1524/zkri.1979.150.14.23)",
+        SOLID_ANGLE,
+    ),
+    (
+        "voronoi_facets",
+        "1",
+        "facets of the ion's cell: square of the summed solid angles over the sum of "
+        "squares; missing where the cell is open",
+        SOLID_ANGLE,
+    ),
     ("volume_ang3", "Å³", "volume of the hull of the polyhedron, or of the nearest four anions", None),
     ("distortion", "1", "mean relative deviation of the distances from their mean", DISTORTION),
+    (
+        "bond_angle_variance_deg2",
+        "deg²",
+        "variance of the angles of 3, 4 or 6 corners about the ideal ones",
+        ANGLE_VARIANCE,
+    ),
     ("off_centre_ang", "Å", "distance of the ion from the anions' centroid", None),
     ("flatness", "1", "least eigenvalue of the second moment of directions: 1/3 isotropic, 0 planar", None),
-    ("cation_charge", "e", "charge of the nearest cation", None),
+    ("cation_charge", "e", "charge of the nearest cation, shared over 0.1 Å", None),
+    ("cation_2_charge", "e", "charge of the second nearest cation, shared over 0.1 Å", None),
 )
 
 _STATE_CHANNELS = (

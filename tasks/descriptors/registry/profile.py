@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 VERSION = 3
 N_POSITIONS = 21
 
+WEIGHTED_RADII_ANG = {"anion": (2, 3), "cation": (3, 4)}
+"""Soft shells that are also summed by charge and by electronegativity: where each kind is near the ion."""
+
 CHANNELS: tuple[Entry, ...] = (
     *((f"anion_{k}_ang", "Å", f"distance to anion {k} in order of distance", None) for k in range(1, 7)),
     *((f"cation_{k}_ang", "Å", f"distance to cation {k} in order of distance", None) for k in range(1, 5)),
@@ -37,6 +40,13 @@ CHANNELS: tuple[Entry, ...] = (
     ("screened_potential_ev", "eV", "screened Coulomb energy with all ions", None),
     *((f"anion_density_{r}", "1", f"anions in a soft shell at {r} Å", None) for r in (2, 3, 4)),
     *((f"cation_density_{r}", "1", f"cations in a soft shell at {r} Å", None) for r in (2, 3, 4)),
+    *(
+        (f"{kind}_density_{weight}_{r}", unit, f"{weight} of {kind}s in a soft shell at {r} Å, summed", None)
+        for kind, radii in WEIGHTED_RADII_ANG.items()
+        for weight, unit in (("charge", "e"), ("electronegativity", "1"))
+        for r in radii
+    ),
+    ("curvature_per_ang", "1/Å", "curvature of the path, from a parabola through five points", None),
     ("off_middle_ang", "Å", "distance along the path from its middle", None),
     ("bvse_ev", "eV", "bond-valence site energy above the lower end", BVSE),
 )  # fmt: skip
