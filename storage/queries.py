@@ -136,6 +136,16 @@ def structure_of(db: str | Path, structure_hash: str) -> str | None:
     return None if found is None else str(found[0])
 
 
+def charges_of(db: str | Path, structure_hash: str) -> list[float] | None:
+    """Return the oxidation states of a cleaned structure's sites, or None when they are unknown."""
+    with reading(db) as connection:
+        found = connection.execute(
+            "SELECT oxidation_states FROM candidates WHERE structure_hash = $hash LIMIT 1",
+            {"hash": structure_hash},
+        ).fetchone()
+    return None if found is None else found[0]
+
+
 def hops_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
     """Return the hops of a material's newest result with the best barrier known for each, shortest first."""
     return _of_structure(db, "hop_barriers", structure_hash, working_ion, _HOP_ORDER)

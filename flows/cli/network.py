@@ -13,20 +13,24 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def refuse_files(*, network: bool, svg: str | None, export: str | None) -> None:
+def refuse_files(*, network: bool, hop: str | None, svg: str | None, export: str | None) -> None:
     """Refuse file names that cannot be written, before anything is read.
 
     Raises
     ------
     UsageError
-        When a file is asked for without the network, or its ending names no format.
+        When a file is asked for without what it is to hold, the network and a hop are asked for at once, or
+        the file's ending names no format.
     """
     from storage.errors import QueryError
     from storage.exports import check_network_path
 
-    for flag, path in (("--svg", svg), ("--export", export)):
-        if path is not None and not network:
-            raise UsageError(f"{flag} {path} writes the hop network: give --network too")
+    if network and hop is not None:
+        raise UsageError(f"--network and --hop {hop} were given: give one of the two")
+    if svg is not None and not network and hop is None:
+        raise UsageError(f"--svg {svg} draws the hop network or one hop: give --network too, or --hop EDGE")
+    if export is not None and not network:
+        raise UsageError(f"--export {export} writes the hop network: give --network too")
     if svg is not None:
         refuse_figure(svg)
     if export is not None:

@@ -8,6 +8,7 @@ import typer
 
 from flows.cli.errors import UsageError
 from flows.cli.figures import write_ranking
+from flows.cli.hop_picture import show_hop
 from flows.cli.network import refuse_files, show_networks
 from flows.cli.output import console, print_json, print_table
 from flows.settings import resolve
@@ -109,7 +110,12 @@ def rank(
 def show(
     material: Annotated[str, typer.Argument(help="Identifier, formula or name.")],
     network: Annotated[bool, typer.Option("--network", help="Print its hop network instead.")] = False,
-    svg: Annotated[str | None, typer.Option(help="Draw the network: NAME.svg or NAME.png.")] = None,
+    hop: Annotated[
+        str | None, typer.Option(help="Print one hop instead: its edge_id, or its number in the network.")
+    ] = None,
+    svg: Annotated[
+        str | None, typer.Option(help="Draw the network or the hop: NAME.svg or NAME.png.")
+    ] = None,
     export: Annotated[
         str | None, typer.Option(help="Write the network, all equivalent hops: NAME.json or NAME.extxyz.")
     ] = None,
@@ -119,7 +125,7 @@ def show(
     """Print a material's card: sites, hops with lengths, barriers and intervals, percolation."""
     from tasks.reports.card import card, headline
 
-    refuse_files(network=network, svg=svg, export=export)
+    refuse_files(network=network, hop=hop, svg=svg, export=export)
     path = _database(database)
     rows = queries.material(path, material)
     if not rows:
@@ -128,6 +134,9 @@ def show(
         )
     if network:
         show_networks(path, rows, as_json=as_json, svg=svg, export=export)
+        return
+    if hop is not None:
+        show_hop(path, rows, hop, as_json=as_json, svg=svg)
         return
     cards = [card(path, row) for row in rows]
     if as_json:
