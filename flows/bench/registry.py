@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 BENCHES = {
     "hops": "hop networks of the reference structures, beside pymatgen-analysis-diffusion",
     "paths": "relaxed paths of reference hops, beside ASE's NEB with ions",
-    "descriptors": "descriptors of reference hops, beside ripser alone",
+    "descriptors": "descriptors of a hop, beside ripser alone and the featurizer of ions",
     "prediction": "Lightning's Trainer.predict, beside a plain forward pass",
     "storage": "recording generated results, beside plain DuckDB",
     "orchestration": "the Prefect flow, beside the same functions run plainly",

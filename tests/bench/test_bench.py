@@ -84,6 +84,8 @@ def test_descriptors_have_the_bars_of_ripser():
     assert found["cases"] == 2
     assert found["counts_equal"] is True
     assert found["details"]["of which (ms/hop)"].keys() >= {"local", "profile", "topology", "chemistry"}
+    assert found["peers"].keys() == {"ripser", "ions EdgeFeaturizer"}
+    assert found["details"]["twice ripser + 5 ms (ms/hop)"] > 5.0
 
 
 def test_storage_keeps_every_row():
