@@ -14,6 +14,7 @@ from flows.parameters import ScreenParameters
 from models.arrays import LabelledArrays
 from models.recipe import train_checkpoint
 from models.settings import TrainSettings
+from models.specs import GROUP_NAMES, GroupName
 from storage import queries
 from storage.records import ROW_TYPES
 from tasks.descriptors.assemble import INPUT_SPEC
@@ -25,25 +26,29 @@ TABLES = ("candidates", "hops", "predictions", "percolation", "failures", "stage
 ROUNDING = 1e-4
 
 
-def write_checkpoint(folder: Path, seed: int = 0) -> Path:
-    """Train on random numbers of the real shapes for an epoch: its barriers mean nothing."""
+def labelled_noise(n: int, seed: int = 0, prefix: str = "hop") -> LabelledArrays:
+    """Return hops of the real shapes that are random numbers."""
     rng = np.random.default_rng(seed)
-    n = 24
-    rows = LabelledArrays(
+    return LabelledArrays(
         inputs={
             group.name: rng.normal(2.0, 1.0, size=(n, *group.shape)).astype(np.float32)
             for group in INPUT_SPEC.groups
         },
         barrier_ev=np.exp(rng.normal(-0.8, 0.3, size=n)),
-        ids=tuple(f"hop-{k}" for k in range(n)),
+        ids=tuple(f"{prefix}-{k}" for k in range(n)),
         hosts=tuple(f"host-{k % 6}" for k in range(n)),
         ions=("Li",) * n,
         spec=INPUT_SPEC,
     )
+
+
+def write_checkpoint(folder: Path, seed: int = 0, groups: tuple[GroupName, ...] = GROUP_NAMES) -> Path:
+    """Train on random numbers of the real shapes for an epoch: its barriers mean nothing."""
     settings = TrainSettings(
-        members=2, seed=seed, epochs=1, batch_size=8, channels=4, blocks=1, hidden=4, fused=4,
+        groups=groups, members=2, seed=seed, epochs=1, batch_size=8, channels=4, blocks=1, hidden=4, fused=4,
         calibration_folds=2, calibration_members=1, neighbours=2,
     )  # fmt: skip
+    rows = labelled_noise(24, seed)
     train_checkpoint(rows, settings, name=f"tiny-{seed}", trained_on="random numbers").save(folder)
     return folder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -23,7 +23,7 @@ DataDir = Annotated[
 Figure = Annotated[
     str | None, typer.Option(help="Draw predicted against DFT barriers: NAME.svg or NAME.png.")
 ]
-Workers = Annotated[int | None, typer.Option(help="Processes that describe hops.")]
+Workers = Annotated[int | None, typer.Option(help="Processes that describe hops, and fit for --ablate.")]
 
 METRICS = {
     "who": "predictor",
@@ -35,6 +35,17 @@ METRICS = {
     "spearman": "Spearman",
     "accuracy_050": "right at 0.50 eV",
     "accuracy_065": "right at 0.65 eV",
+}
+
+ABLATION = {
+    "predictor": "predictor",
+    "shown": "descriptor groups",
+    "mae_ev": "MAE (eV)",
+    "mae_ci": "95% interval",
+    "mae_below_3ev": "MAE below 3 eV",
+    "spearman": "Spearman",
+    "delta_mae_ev": "Δ MAE (eV)",
+    "delta_ci": "95% interval of Δ",
 }
 
 
@@ -49,6 +60,10 @@ def train(
     dataset: Dataset = "devi2025",
     arch: Annotated[str | None, typer.Option(help="Network: cnn.")] = None,
     members: Annotated[int | None, typer.Option(help="Networks in the ensemble.")] = None,
+    groups: Annotated[
+        str | None,
+        typer.Option(help="Descriptor groups to learn from, by commas: local,profile,topology,chemistry."),
+    ] = None,
     epochs: Annotated[int | None, typer.Option(help="Passes over the training rows.")] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of the first member; others count up.")] = None,
     name: Annotated[str, typer.Option(help="What the checkpoint is called.")] = "published",
@@ -61,7 +76,8 @@ def train(
     from models.settings import TrainSettings
 
     settings = resolve({"data_dir": data_dir, "workers": workers})
-    given = {"arch": arch, "members": members, "epochs": epochs, "seed": seed}
+    named = None if groups is None else tuple(name.strip() for name in groups.split(","))
+    given = {"arch": arch, "members": members, "epochs": epochs, "seed": seed, "groups": named}
     training = TrainSettings(**{key: value for key, value in given.items() if value is not None})
     with nullcontext() if as_json else bars("hops and networks"):
         found = train_model(
@@ -88,6 +104,18 @@ def evaluate(
         bool, typer.Option("--keep", help="Write the figures into the checkpoint's card.")
     ] = False,
     figure: Figure = None,
+    ablate: Annotated[
+        str | None,
+        typer.Option(
+            help="Judge what a checkpoint is made of instead: groups, the descriptor groups, each alone and "
+            "each left out, on hosts held out of the training split."
+        ),
+    ] = None,
+    folds: Annotated[int | None, typer.Option(help="Folds of whole hosts for --ablate [5].")] = None,
+    members: Annotated[int | None, typer.Option(help="Networks a fold for --ablate [2].")] = None,
+    repeats: Annotated[
+        int | None, typer.Option(help="Times to do --ablate with other folds and seeds, averaged [1].")
+    ] = None,
     data_dir: DataDir = None,
     workers: Workers = None,
     as_json: Json = False,
@@ -95,6 +123,14 @@ def evaluate(
     """Judge a checkpoint on a split that it has not seen, beside the median guess and extra trees."""
     from flows.train import judge
 
+    sizes = {"n_folds": folds, "members": members, "repeats": repeats}
+    given = {name: value for name, value in sizes.items() if value is not None}
+    if ablate is not None:
+        _refuse_with_ablate(ablate, keep=keep, figure=figure)
+        _ablate(given, model, dataset, data_dir, workers, as_json=as_json)
+        return
+    if given:
+        raise UsageError("--folds, --members and --repeats go with --ablate groups; give that too, or none")
     if split != "published":
         raise UsageError(f"--split {split}: there is no such split; there is: published")
     settings = resolve({"data_dir": data_dir, "workers": workers, "model": model})
@@ -126,3 +162,62 @@ def evaluate(
         [{"ion": ion, **row} for ion, row in found["by_ion"].items()],
         {"ion": "ion", "n": "hops", "mae_ev": "MAE (eV)"},
     )
+
+
+def _refuse_with_ablate(ablate: str, *, keep: bool, figure: str | None) -> None:
+    """Refuse what cannot be taken apart, and what goes with a checkpoint's own figures alone."""
+    if ablate != "groups":
+        raise UsageError(f"--ablate {ablate}: it cannot be taken apart; there is: groups")
+    if keep or figure is not None:
+        wrong = "--keep" if keep else "--figure"
+        raise UsageError(
+            f"{wrong} is for a checkpoint's own figures, which --ablate does not make; give one of the two"
+        )
+
+
+def _ablate(
+    sizes: dict[str, int],
+    model: str | None,
+    dataset: str,
+    data_dir: str | None,
+    workers: int | None,
+    *,
+    as_json: bool,
+) -> None:
+    from flows.train import ablate_groups
+    from models.ablation import AblationSettings
+
+    settings = resolve({"data_dir": data_dir, "workers": workers})
+    asked = AblationSettings(**sizes)
+    with nullcontext() if as_json else bars("hops and fits"):
+        found = ablate_groups(
+            asked, model=model, dataset=dataset, data_dir=settings.data_dir, workers=settings.workers
+        )
+    if as_json:
+        print_json(found)
+        return
+    print(
+        f"{found['n']} hops of {found['n_hosts']} hosts of {dataset}, {found['split']}: {asked.n_folds} "
+        f"folds, networks a fold: {asked.members}, repeats: {asked.repeats}"
+    )
+    print_table([_ablation_row(row, found["rows"][0]["groups"]) for row in found["rows"]], ABLATION)
+    print(f"Guessing the median: MAE {found['median_guess_mae_ev']:.3f} eV.")
+    print("Δ MAE: against the same predictor with all groups; above zero, all groups are better.")
+    print(
+        "Intervals come from drawing whole hosts. They leave out what other seeds and folds would change, "
+        "over which --repeats averages."
+    )
+
+
+def _ablation_row(row: dict[str, Any], every: list[str]) -> dict[str, Any]:
+    """Return a row of an ablation as people read it."""
+    named = ", ".join(row["groups"])
+    missing = ", ".join(name for name in every if name not in row["groups"])
+    shown = {"all": "all", "alone": f"{named} alone", "left_out": f"without {missing}"}
+    spans = {
+        "mae_ci": "{:.3f} to {:.3f}".format(*row["mae_ci_ev"]),
+        "delta_ci": "{:+.3f} to {:+.3f}".format(*row["delta_ci_ev"]),
+    }
+    if row["what"] == "all":
+        spans["delta_ci"] = "-"
+    return {**row, "shown": shown[row["what"]], **spans}
