@@ -7,7 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from tasks.descriptors import elements
 from tasks.descriptors.chemistry import chemistry
+from tasks.descriptors.elements import atomic_number, element_table, table_digest
 from tasks.descriptors.errors import DescriptorError
 from tasks.descriptors.keys import group_keys
 from tasks.descriptors.scene import find_anions, survey
@@ -34,6 +36,39 @@ def test_layered_oxide(crystal_hops):
         "transition_metal_group": 9.0, "transition_metal_row": 4.0,
     }  # fmt: skip
     assert {key: values[key] for key in expected} == pytest.approx(expected, rel=2e-3, abs=1e-6)
+
+
+def test_polarisabilities(crystal_hops):
+    # In atomic units: Li 164.1125, Co 55, O 5.3; a cubic Bohr radius is 0.148185 Å³.
+    unit = 0.148184711
+    values = named(chemistry(crystal_hops["layered"].environment()))
+    assert values["polarisability_ang3"] == pytest.approx(unit * (164.1125 + 55.0 + 2 * 5.3) / 4.0)
+    assert values["anion_polarisability_ang3"] == pytest.approx(unit * 5.3)
+    assert values["cation_polarisability_ang3"] == pytest.approx(unit * 55.0)
+    table = element_table().polarisability_ang3
+    assert np.isnan(table[0])
+    assert (table[1:] > 0.0).all()
+    for symbol, figure in {"H": 4.50711, "F": 3.74, "S": 19.4, "Fe": 62.0, "I": 32.9, "Cs": 400.9}.items():
+        assert table[atomic_number(symbol)] == pytest.approx(unit * figure)
+
+
+def test_polarisabilities_are_part_of_the_digest(monkeypatch):
+    table = element_table()
+    changed = replace(table, polarisability_ang3=table.polarisability_ang3 * 1.01)
+    before = table_digest.__wrapped__()
+    assert before == table_digest()
+    monkeypatch.setattr(elements, "element_table", lambda: changed)
+    assert table_digest.__wrapped__() != before
+
+
+def test_anions_of_a_layered_oxide_are_nearly_close_packed(crystal_hops):
+    env = crystal_hops["layered"].environment()
+    values = named(chemistry(env))
+    anions = env.coords_ang[env.charges < 0.0]
+    apart = np.linalg.norm(anions[:, None] - anions[None], axis=2)
+    assert values["anion_anion_ang"] == pytest.approx(apart[apart > 0.1].min(), abs=1e-4)
+    assert 10.0 < values["anion_neighbours"] < 12.5
+    assert values["anion_q6"] == pytest.approx(0.574, abs=0.05)
 
 
 def test_polyanions_are_seen(crystal_hops):
