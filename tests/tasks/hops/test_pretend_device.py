@@ -24,7 +24,7 @@ from tasks.hops.chains import distance_to_line
 from tasks.hops.neb import NebSettings
 from tasks.hops.relax import CONVERGED_EV_ANG, relax_paths, relaxed_environments
 from tests.tasks.hops.pretend_device import DEVICE, OnDevice, PretendDevice
-from tests.tasks.hops.rigid_hosts import IRON, OXYGEN, hop_of, made_up, octahedron
+from tests.tasks.hops.rigid_hosts import OXYGEN, hop_of, made_up, octahedron
 
 SAME = 1e-9
 """Rounding may differ with where memory lies, and grow a little over hundreds of steps."""
@@ -177,11 +177,9 @@ def blocked():
     return left | right | {(0.0, 0.3, 0.1): (OXYGEN, -2.0)}
 
 
-def row():
-    """Three octahedra in a row, open to each other, and an iron that makes their two saddles differ."""
-    left, right = octahedron((-4, 0, 0), skip=[(1, 0, 0)]), octahedron((4, 0, 0), skip=[(-1, 0, 0)])
-    middle = octahedron((0, 0, 0), skip=[(1, 0, 0), (-1, 0, 0)])
-    return left | middle | right | {(2.0, 2.5, 0.3): (IRON, 2.0)}
+def long_tunnel():
+    """Three octahedra in a row that share faces, of which the middle one is empty."""
+    return ring(-4.5, 1.7, 1.0) | ring(-1.5, 1.9, 0.1) | ring(1.5, 1.95, 1.15) | ring(4.5, 1.7, 0.1)
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +188,8 @@ def envs(structures):
     return {
         "straight": made_up(tunnel(), (-1.5, 0, 0), (1.5, 0, 0)),
         "bent": hop_of(structures["LiFePO4"]),
-        "collapsed": made_up(tunnel(), (-1.5, 0.9, 0.1), (1.5, 0, 0)),
-        "split": made_up(row(), (-4, 0, 0), (4, 0, 0)),
+        "collapsed": made_up(tunnel(), (-0.9, 0.1, 0.1), (1.5, 0, 0)),
+        "split": made_up(long_tunnel(), (-3, 0, 0), (3, 0, 0)),
         "without parameters": made_up({(0, 2, 0): (7, -3.0)}, (-1.5, 0, 0), (1.5, 0, 0), ion="Na"),
         "through an atom": made_up(blocked(), (-2, 0, 0), (2, 0, 0)),
     }
