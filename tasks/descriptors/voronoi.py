@@ -83,7 +83,7 @@ def _cell(dual: NDArray[np.float64]) -> tuple[NDArray[np.float64], float] | None
     centres = _facet_centres(hull.simplices, corners, len(dual))
     facets = np.concatenate([hull.simplices[face, (side + turn) % 3] for turn in (1, 2)])
     angles = _triangles(centres[facets], np.tile(first, (2, 1)), np.tile(second, (2, 1)))
-    found: NDArray[np.float64] = np.bincount(facets, angles, minlength=len(dual))
+    found = np.bincount(facets, angles, minlength=len(dual)).astype(np.float64)
     return found, float((corners**2).sum(axis=1).max())
 
 

@@ -136,15 +136,19 @@ def _crossings(corners: NDArray[np.float64], path: NDArray[np.float64]) -> NDArr
         share = -height / slope
     # A path within the triangle's plane has no slope, and slides along it rather than through it.
     usable = np.abs(slope) > 1e-9 * np.sqrt(square)[None, :]
-    share = np.where(usable & (share >= -1e-9) & (share <= 1.0 + 1e-9), share, np.nan)  # noqa: PLR2004
-    points = start[:, None, :] + share[:, :, None] * step[:, None, :]
-    w = points - a[None, :, :]
-    beta = np.einsum("stk,tk->st", np.cross(u[None, :, :], w), normal) / square[None, :]
-    gamma = np.einsum("stk,tk->st", np.cross(w, v[None, :, :]), normal) / square[None, :]
+    segment, triangle = np.nonzero(usable & (share >= -1e-9) & (share <= 1.0 + 1e-9))  # noqa: PLR2004
+    points = start[segment] + share[segment, triangle][:, None] * step[segment]
+    w, un, vn = points - a[triangle], np.cross(normal, u), np.cross(v, normal)
+    # Barycentric coordinates are triple products, turned so that crosses are taken once a triangle.
+    beta = np.einsum("pk,pk->p", w, un[triangle]) / square[triangle]
+    gamma = np.einsum("pk,pk->p", w, vn[triangle]) / square[triangle]
     inside = (beta >= -EDGE_TOLERANCE) & (gamma >= -EDGE_TOLERANCE) & (beta + gamma <= 1.0 + EDGE_TOLERANCE)
-    count = inside.sum(axis=0)
-    total = np.where(inside[:, :, None], points, 0.0).sum(axis=0)
-    found: NDArray[np.float64] = np.where(count[:, None] > 0, total / np.maximum(count, 1)[:, None], np.nan)
+    met = triangle[inside]
+    count = np.bincount(met, minlength=len(corners))
+    found = np.full((len(corners), 3), np.nan)
+    for axis in range(3):
+        total = np.bincount(met, points[inside, axis], minlength=len(corners))
+        found[count > 0, axis] = total[count > 0] / count[count > 0]
     return found
 
 

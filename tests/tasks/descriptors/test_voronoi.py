@@ -16,7 +16,9 @@ TETRAHEDRON = np.array([[1, 1, 1], [1, -1, -1], [-1, 1, -1], [-1, -1, 1]]) / np.
 CUBE = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) / np.sqrt(3.0)
 
 
-@pytest.mark.parametrize("corners", [OCTAHEDRON, TETRAHEDRON, CUBE], ids=["octahedron", "tetrahedron", "cube"])
+@pytest.mark.parametrize(
+    "corners", [OCTAHEDRON, TETRAHEDRON, CUBE], ids=["octahedron", "tetrahedron", "cube"]
+)
 def test_corners_of_a_regular_shape_share_the_sky_evenly(corners):
     angles = solid_angles(2.1 * corners)
     assert angles == pytest.approx(np.full(len(corners), 4.0 * np.pi / len(corners)))
@@ -119,7 +121,9 @@ def test_open_cells_have_no_facets(vectors):
 
 def test_rounding_does_not_matter():
     rng = np.random.default_rng(4)
-    grid = np.array([[x, y, z] for x in range(-3, 4) for y in range(-3, 4) for z in range(-3, 4)], dtype=float)
+    grid = np.array(
+        [[x, y, z] for x in range(-3, 4) for y in range(-3, 4) for z in range(-3, 4)], dtype=float
+    )
     anions = 2.0 * grid[grid.sum(axis=1) % 2 == 1]  # around the octahedral hole of an fcc lattice
     perfect = solid_angles(anions)
     assert perfect[neighbours(perfect)] == pytest.approx(np.full(6, 4.0 * np.pi / 6.0))

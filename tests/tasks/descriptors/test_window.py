@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -29,6 +30,31 @@ def test_face_of_a_regular_octahedron(place):
     assert window.area_ang2 == pytest.approx(np.sqrt(3.0) / 4.0 * EDGE**2)
     assert window.shortest_edge_ang == pytest.approx(EDGE)
     assert window.offset_ang == pytest.approx(0.0, abs=1e-9)
+
+
+def test_square_face_of_a_cubic_site(place):
+    # Each half of the square has the square's circumcircle, and the ion passes the edge that they share.
+    cube = EDGE / 2.0 * np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)], dtype=float)
+    window = find_window(survey(place([0, 0, 0], [0, 0, EDGE], cube)))
+    oxygen, lithium = element_table().anion_radius_ang[8], element_table().cation_radius_ang[3]
+    assert window.radius_ang == pytest.approx(EDGE / np.sqrt(2.0))
+    assert window.free_radius_ang == pytest.approx(EDGE / np.sqrt(2.0) - oxygen)
+    assert window.fit_ang == pytest.approx(EDGE / np.sqrt(2.0) - oxygen - lithium)
+    assert window.area_ang2 == pytest.approx(EDGE**2 / 2.0)
+    assert window.offset_ang == pytest.approx(0.0, abs=1e-9)
+
+
+def test_the_window_is_that_of_the_path_taken(place):
+    # The straight line runs through a narrow triangle, the bent path through a wide one beside it.
+    angles = 2.0 * np.pi / 3.0 * np.arange(3)
+    ring = np.stack([np.cos(angles), np.sin(angles), 0.0 * angles], axis=1)
+    anions = np.concatenate([1.5 * ring, 2.2 * ring + [6.0, 0.0, 0.0]])
+    env = place([0, 0, -2], [0, 0, 2], anions)
+    assert find_window(survey(env)).radius_ang == pytest.approx(1.5)
+    bend = np.sin(np.pi * np.linspace(0.0, 1.0, 21))[:, None] * [6.0, 0.0, 0.0]
+    bent = find_window(survey(replace(env, path_ang=env.path_ang + bend)))
+    assert bent.radius_ang == pytest.approx(2.2)
+    assert bent.offset_ang == pytest.approx(0.0, abs=1e-9)
 
 
 def test_path_beside_the_centre_has_an_offset(place):
