@@ -21,8 +21,9 @@ import torch
 
 from tasks.hops import relax
 from tasks.hops.chains import distance_to_line
+from tasks.hops.field import Field
 from tasks.hops.neb import NebSettings
-from tasks.hops.relax import CONVERGED_EV_ANG, relax_paths, relaxed_environments
+from tasks.hops.relax import relax_paths, relaxed_environments
 from tests.tasks.hops.pretend_device import DEVICE, OnDevice, PretendDevice
 from tests.tasks.hops.rigid_hosts import OXYGEN, hop_of, made_up, octahedron
 
@@ -244,13 +245,20 @@ class TestPaths:
         found = relax_paths([envs[name] for name in some], device="cuda:0", max_entries=1)
         assert_same(found, [paths[name] for name in some])
 
-    def test_the_second_try(self, device, envs):
-        env, hasty = envs["straight"], NebSettings(max_steps=20)
-        first = relax._relax_all([env], [(0, relax._work(env))], hasty, "cuda", 300_000)
-        assert next(first)[1].residual_force_ev_ang > CONVERGED_EV_ANG
-        found = relax_paths([env], hasty, device="cuda")
+    def test_the_second_try_is_made_there_too(self, device, envs, monkeypatch):
+        devices = []
+
+        class Watched(Field):
+            def __init__(self, hosts, where):
+                devices.append(where)
+                super().__init__(hosts, where)
+
+        monkeypatch.setattr(relax, "Field", Watched)
+        hasty = NebSettings(max_steps=20)
+        found = relax_paths([envs["straight"]], hasty, device="cuda")
+        assert devices == [torch.device("cuda")] * 2
         assert found[0].converged
-        assert_same(found, relax_paths([env], hasty))
+        assert_same(found, relax_paths([envs["straight"]], hasty))
 
     def test_environments_are_cut_round_paths_relaxed_there(self, device, envs, paths):
         def cut(radius_ang=None, relaxed=None):
