@@ -1,6 +1,6 @@
 """Bench `descriptors`: each group, and all together, beside bare ripser and the `EdgeFeaturizer` of `ions`.
 
-The bound that descriptors are held to is printed with them: twice the time of the bare ripser calls plus 5 ms,
+The bound that descriptors are held to is printed with them: twice bare ripser plus 5 ms a hop,
 and 50 ms a hop at the median.
 """
 
