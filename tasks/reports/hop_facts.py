@@ -113,9 +113,10 @@ def build_hop(
             (``initial``, ``transition``, ``final`` or null).
         ``states``
             ``initial``, ``transition`` and ``final``: ``along_ang``, ``position_ang``, ``energy_ev``,
-            ``d_min_ang``, ``d_mean_ang``, ``d_max_ang``, ``coordination_number``, ``volume_ang3``,
-            ``bond_valence_sum`` and ``anions``, the corners of the polyhedron, nearest first: ``element``,
-            ``distance_ang``, ``position_ang``.
+            ``d_min_ang``, ``d_mean_ang``, ``d_max_ang``, ``coordination_number``, ``volume_ang3``
+            (that of the nearest four anions where fewer coordinate), ``bond_valence_sum`` and
+            ``anions``, the corners of the polyhedron, nearest first: ``element``, ``distance_ang``,
+            ``position_ang``.
         ``bars``
             By cloud (``anion``, ``cation``, ``framework``, the same with ``_ion``, clouds by element):
             ``atoms`` (how many, the ion included where ``with_ion``), ``elements`` (how many of each but the
@@ -218,7 +219,7 @@ def relaxed_path(hop: Record) -> RelaxedPath | None:
         kind=hop["path_kind"],
         positions_ang=positions,
         energies_ev=np.array(hop["path_energies_ev"], dtype=np.float64),
-        # The place itself is not stored: it lies on the curve through the points.
+        # The place itself is not stored: it lies on the curve through the points, within 0.02 Å.
         saddle_ang=Curve(positions).at(np.array([hop["saddle_fraction"]]))[0],
         saddle_fraction=hop["saddle_fraction"],
         barrier_forward_ev=hop["bvse_barrier_forward_ev"],
@@ -300,17 +301,16 @@ def _nearest(
 
 def _states(scene: Scene, along: NDArray[np.float64]) -> Record:
     """Return the initial, transition and final states with their polyhedra."""
-    from tasks.descriptors.local import neighbours, polyhedron
+    from tasks.descriptors.local import coordinating, polyhedron
     from tasks.descriptors.profile import channels
     from tasks.descriptors.scene import N_POINTS, SADDLE
 
     image, symbols = channels(scene), _symbols(scene)
-    anions = np.flatnonzero(scene.is_anion)
     states = {}
     for name, point in zip(STATES, (0, SADDLE, N_POINTS - 1), strict=True):
         mean_ang = float(image["mean_anion_ang"][point])
         shape = polyhedron(scene, point, mean_ang)
-        corners = anions[neighbours(scene.distances_ang[point, anions], mean_ang)]
+        corners, _ = coordinating(scene, point, mean_ang)
         states[name] = {
             "along_ang": float(along[point]),
             "position_ang": scene.points_ang[point].tolist(),

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTH_IN, HEIGHT_IN = 11.0, 8.4
+WIDTH_IN, HEIGHT_IN = 11.0, 8.9
 LEFT_IN, BETWEEN_IN, RIGHT_IN = 0.3, 0.75, 0.2
 TITLE_IN, BELOW_IN = 0.9, 0.75
 BARCODES_IN = 4.1
@@ -97,7 +97,7 @@ def _draw_barcodes(figure: Figure, hop: Mapping[str, Any]) -> None:
     if short:
         notes.append(f"{short} {'bar' if short == 1 else 'bars'} under {DRAWN_ANG} Å not drawn")
     if any(still_open(hop["bars"][cloud]) for cloud in clouds):
-        notes.append("a bar with a tip is still open there")
+        notes.append("a bar with a tip is open beyond the axis")
     _note(figure, LEFT_IN, notes[0], "; ".join(notes[1:]))
 
 

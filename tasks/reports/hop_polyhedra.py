@@ -31,8 +31,14 @@ ATOM_IN = 0.085
 CHARACTER_IN, LINE_IN = 0.063, 0.13
 """About the width of a character of a label, and its height."""
 
-MARGIN_IN = 0.62
-"""Room round the outermost atoms for their labels."""
+MARGIN_IN = (0.62, 0.32)
+"""Room beside and above the outermost atoms for their labels."""
+
+HEAD_IN = 0.32
+"""Room for the figures above the atoms."""
+
+SOLID = 4
+"""Fewer corners enclose no volume."""
 
 MOST_IN_AN_ANG = 0.62
 BACK = 0.55
@@ -59,7 +65,7 @@ def draw_polyhedra(panels: Mapping[str, Axes], size_in: tuple[float, float], hop
         axes.set_axis_off()
         axes.set_aspect("equal")
         axes.set_xlim(-size_in[0] / 2 / in_an_ang, size_in[0] / 2 / in_an_ang)
-        axes.set_ylim(-size_in[1] / 2 / in_an_ang, size_in[1] / 2 / in_an_ang)
+        axes.set_ylim((HEAD_IN - size_in[1]) / 2 / in_an_ang, (HEAD_IN + size_in[1]) / 2 / in_an_ang)
         drawn = flattened(hop, name, axes_3d, label, ATOM_IN / in_an_ang)
         _draw(axes, drawn, str(hop["working_ion"]))
         _head(axes, middle_said(hop) if name == "transition" else f"{name} state", hop["states"][name])
@@ -84,7 +90,8 @@ def _scale(
         )
         extent = np.ptp(spots @ axes_3d[:2].T, axis=0)
         scales += [
-            (size - 2 * MARGIN_IN) / max(float(wide), 0.5) for size, wide in zip(size_in, extent, strict=True)
+            (room - 2 * margin) / max(float(wide), 0.5)
+            for room, margin, wide in zip((size_in[0], size_in[1] - HEAD_IN), MARGIN_IN, extent, strict=True)
         ]
     return min(scales)
 
@@ -120,7 +127,9 @@ def _draw(axes: Axes, drawn: Drawn, ion: str) -> None:
     )  # fmt: skip
     for end in (0, -1):
         x, y, _ = drawn.path_ang[end]
-        _disc(axes, x, y, 0.55, face="white", edge=ION, zorder=4.5, gid="site")
+        (left, right), (low, high) = axes.get_xlim(), axes.get_ylim()
+        if left < x < right and low < y < high:
+            _disc(axes, x, y, 0.55, face="white", edge=ION, zorder=4.5, gid="site")
     if drawn.vacancy_ang is not None:
         _disc(
             axes, drawn.vacancy_ang[0], drawn.vacancy_ang[1], 0.8, face="white", edge=GREY, zorder=4.5,
@@ -150,9 +159,8 @@ def _write_labels(axes: Axes, drawn: Drawn) -> None:
                 gid="leader",
             )
         axes.text(
-            float(label.at_ang[0]),
-            float(label.at_ang[1]), label.text, fontsize=TEXT_PT, color=INK, ha="center", va="center", zorder=9,
-            gid="label",
+            float(label.at_ang[0]), float(label.at_ang[1]), label.text, fontsize=TEXT_PT, color=INK,
+            ha="center", va="center", zorder=9, gid="label",
             bbox={"boxstyle": "square,pad=0.05", "facecolor": "white", "edgecolor": "none", "alpha": 0.7},
         )  # fmt: skip
 
@@ -168,10 +176,10 @@ def _disc(
     zorder: float,
     gid: str,
 ) -> None:
-    """Draw an atom; only what lies outside the panel is cut off."""
+    """Draw an atom, or a site without one."""
     axes.plot(
         [x], [y], "o", markersize=2 * 72 * ATOM_IN * size, markerfacecolor=face, markeredgecolor=edge,
-        markeredgewidth=0.8 if size >= 1.0 else 1.2, zorder=zorder, gid=gid,
+        markeredgewidth=0.8 if size >= 1.0 else 1.2, zorder=zorder, gid=gid, clip_on=False,
     )  # fmt: skip
 
 
@@ -189,10 +197,10 @@ def _head(axes: Axes, heading: str, state: Mapping[str, Any]) -> None:
 
 def said(state: Mapping[str, Any]) -> str:
     """Return the figures of a polyhedron in two lines."""
-    volume = state["volume_ang3"]
-    size = "" if volume != volume else f", {volume:.1f} Å³"  # noqa: PLR0124 - NaN differs from itself
+    size = f", {state['volume_ang3']:.1f} Å³" if len(state["anions"]) >= SOLID else ""
+    noun = "anion" if len(state["anions"]) == 1 else "anions"
     return (
-        f"{coordination(state)} anions{size}, bond-valence sum {state['bond_valence_sum']:.2f}\n"
+        f"{coordination(state)} {noun}{size}, bond-valence sum {state['bond_valence_sum']:.2f}\n"
         f"{distances_said(state)}"
     )
 

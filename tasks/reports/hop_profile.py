@@ -22,6 +22,9 @@ ANION, CATION, ENERGY = "#bb2222", "#2266aa", "#6a3d9a"
 COLOURS = {"anions": ANION, "cations": CATION}
 NEAREST_PT, OTHER_PT = 2.0, 0.7
 TEXT_PT = 7.5
+TRANSITION = "transition"
+"""What the line at the transition state is called in the file."""
+
 HEADROOM = 0.16
 """Share of an axis kept free above what is drawn, for the names of the states."""
 
@@ -73,7 +76,7 @@ def draw_distances(axes: Axes, hop: Mapping[str, Any]) -> None:
     axes.set_ylim(max(low - FOOTROOM * (high - low), 0.0), high + HEADROOM * (high - low))
     at, d_min_ang = transition(hop)["along_ang"], transition(hop)["anions"][0]["distance_ang"]
     axes.set_xlim(0.0, points[-1]["along_ang"])
-    _mark(axes, (at, d_min_ang), f"d_min {d_min_ang:.3f} Å", ANION, "d_min")
+    _mark(axes, (at, d_min_ang), f"d_min {d_min_ang:.2f} Å", ANION, "d_min")
     axes.set_ylabel("distance from the ion (Å)", fontsize=8, color=INK)
     axes.legend(
         handles=handles, loc="lower left", bbox_to_anchor=(-0.01, 1.0), ncols=2, frameon=False,
@@ -109,6 +112,10 @@ def draw_energy(axes: Axes, hop: Mapping[str, Any]) -> None:
     axes.set_xlim(0.0, points[-1]["along_ang"])
     _mark(axes, (top["along_ang"], top["energy_ev"]), f"{top['energy_ev']:.2f} eV", ENERGY, "barrier")
     axes.set_ylabel("BVSE (eV)", fontsize=8, color=INK)
+    if hop["path"]["extrema"]:
+        entry = legend_entry("minima and other maxima", ENERGY, marker="o", filled=False)
+        entry.set_markersize(3.2)
+        axes.legend(handles=[entry], loc="lower center", frameon=False, fontsize=TEXT_PT, borderaxespad=0.2)
     _frame(axes, points)
 
 
@@ -142,12 +149,12 @@ def _handles(role: str, count: int, points: Sequence[Record]) -> list[Any]:
 def _mark_states(axes: Axes, points: Sequence[Record]) -> None:
     """Draw a line at the transition state."""
     at = next(point["along_ang"] for point in points if point["state"] == "transition")
-    axes.axvline(at, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1, gid="transition")
+    axes.axvline(at, color=GREY, linewidth=0.8, linestyle=(0, (3, 2)), zorder=1, gid=TRANSITION)
 
 
 def middle_said(hop: Mapping[str, Any]) -> str:
     """Return what stands at the transition state: of a straight path, its middle is taken for it."""
-    return "transition state" if has_energies(hop) else "middle, for a transition state"
+    return "transition state" if has_energies(hop) else "middle (as transition state)"
 
 
 def _write_states(axes: Axes, hop: Mapping[str, Any]) -> None:
@@ -177,7 +184,7 @@ def _mark(axes: Axes, at: tuple[float, float], text: str, colour: str, gid: str)
     """Put a disc on a curve and a text beside it, where it covers the least of all curves."""
     axes.plot([at[0]], [at[1]], "o", color=colour, markersize=MARK_PT + 1, zorder=5, gid=gid, clip_on=False)
     points_a_dot = 72.0 / axes.figure.dpi
-    drawn = np.vstack([_dots(line) for line in axes.lines]) * points_a_dot
+    drawn = np.vstack([_dots(line) for line in axes.lines if line.get_gid() != TRANSITION]) * points_a_dot
     frame = axes.get_window_extent()
     low, high = np.array([frame.x0, frame.y0]) * points_a_dot, np.array([frame.x1, frame.y1]) * points_a_dot
     spot = axes.transData.transform(at) * points_a_dot
@@ -194,8 +201,8 @@ def _mark(axes: Axes, at: tuple[float, float], text: str, colour: str, gid: str)
         if cost < least:
             best, least = shift, cost
     axes.annotate(
-        text, at, xytext=(float(best[0]), float(best[1])), textcoords="offset points", fontsize=TEXT_PT, color=colour, ha="center",
-        va="center", zorder=6, gid=gid, bbox=_paper(),
+        text, at, xytext=(float(best[0]), float(best[1])), textcoords="offset points",
+        fontsize=TEXT_PT, color=colour, ha="center", va="center", zorder=6, gid=gid, bbox=_paper(),
     )  # fmt: skip
 
 
