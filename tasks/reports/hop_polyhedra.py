@@ -102,7 +102,7 @@ def _draw(axes: Axes, drawn: Drawn, ion: str) -> None:
     low, span = float(depths.min()), max(float(np.ptp(depths)), 1e-9)
 
     def near(depth: float) -> float:
-        return (depth - low) / span
+        return min(max((depth - low) / span, 0.0), 1.0)
 
     for face in drawn.faces:
         corners = drawn.anions_ang[list(face), :2]
