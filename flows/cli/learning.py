@@ -150,8 +150,14 @@ def evaluate(
     if as_json:
         print_json(found)
         return
+    _print_judgement(found, figure)
+
+
+def _print_judgement(found: dict[str, Any], figure: str | None) -> None:
     low, high = found["mae_ci_ev"]
-    print(f"{found['n']} hops of {dataset}, split {split}, model {found['model_digest'][:12]}")
+    print(
+        f"{found['n']} hops of {found['dataset']}, split {found['split']}, model {found['model_digest'][:12]}"
+    )
     rows = [{"who": "this model", **found}] + [{"who": who, **row} for who, row in found["baselines"].items()]
     print_table(rows, METRICS)
     if figure is not None:
