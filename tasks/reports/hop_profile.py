@@ -115,7 +115,10 @@ def draw_energy(axes: Axes, hop: Mapping[str, Any]) -> None:
     if hop["path"]["extrema"]:
         entry = legend_entry("minima and other maxima", ENERGY, marker="o", filled=False)
         entry.set_markersize(3.2)
-        axes.legend(handles=[entry], loc="lower center", frameon=False, fontsize=TEXT_PT, borderaxespad=0.2)
+        axes.legend(
+            handles=[entry], loc="lower center", fontsize=TEXT_PT, borderaxespad=0.2, borderpad=0.2,
+            edgecolor="none",
+        )  # fmt: skip
     _frame(axes, points)
 
 

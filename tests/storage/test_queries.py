@@ -116,6 +116,8 @@ def test_rows_of_one_material(db):
     assert queries.percolation_of(db, "hash-m1")[0]["directions_1d"] == [[0, 1, 0]]
     assert queries.structure_of(db, "hash-m1") == "{}"
     assert queries.structure_of(db, "absent") is None
+    assert queries.charges_of(db, "hash-m1") == [1.0, 2.0]
+    assert queries.charges_of(db, "absent") is None
 
 
 def test_a_network_holds_all_that_is_stored_of_its_hops(tmp_path, make):
