@@ -29,7 +29,7 @@ NEEDS_CHARGES = (
 
 NEEDS_RELAXATION = ("bvse_", "saddle_off_middle", "end_shift_ang", "collapsed")
 NEEDS_OTHER_WORKING_IONS = "working_ion_ang"
-NEEDS_FRAMEWORK = ("framework_gap_ang", "cation_electronegativity", "cation_radius", "cation_row")
+NEEDS_FRAMEWORK = ("framework_gap_ang", "cation_")
 NEEDS_REGULAR_POLYHEDRON = "bond_angle_variance"
 NEEDS_METALS = "transition_metal_"
 
