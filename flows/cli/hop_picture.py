@@ -116,5 +116,11 @@ def _print(hop: dict[str, Any]) -> None:
     columns = dict(text.STATE_COLUMNS)
     if all(row["energy_ev"] is None for row in states):
         del columns["energy_ev"]
-    print_table(states, columns, title="States")
-    print_table(text.bar_rows(hop), text.BAR_COLUMNS, title="Persistence of the atoms near the path")
+    print_table(states, columns, title="States", digits=text.STATE_DIGITS, whole={"state"})
+    print_table(
+        text.bar_rows(hop),
+        text.BAR_COLUMNS,
+        title="Persistence of the atoms near the path, and with the ion at the transition state",
+        digits={"longest_ang": 2, "mean_ang": 2},
+        whole={"cloud", "dimension", "births", "deaths"},
+    )

@@ -18,9 +18,10 @@ STATE_COLUMNS = {
     "d_max_ang": "d_max (Å)", "coordination_number": "CN", "volume_ang3": "volume (Å³)",
     "bond_valence_sum": "bond valence", "energy_ev": "BVSE (eV)", "corners": "anions",
 }  # fmt: skip
+STATE_DIGITS = {"coordination_number": 0, "volume_ang3": 2, "bond_valence_sum": 2, "energy_ev": 2}
 BAR_COLUMNS = {
     "cloud": "cloud", "atoms": "atoms", "dimension": "bars", "count": "number", "births": "births (Å)",
-    "deaths": "deaths (Å)", "longest_ang": "longest (Å)", "mean_ang": "mean length (Å)",
+    "deaths": "deaths (Å)", "longest_ang": "longest", "mean_ang": "mean",
 }  # fmt: skip
 KINDS = {"h0": "H0 pieces", "h1": "H1 rings", "h2": "H2 cages"}
 
@@ -109,7 +110,7 @@ def bar_rows(hop: Mapping[str, Any]) -> list[Record]:
             first = dimension == "h0"
             rows.append(
                 {
-                    "cloud": cloud if first else "",
+                    "cloud": cloud.replace("_ion", " + ion") if first else "",
                     "atoms": ", ".join(f"{n} {name}" for name, n in bars["elements"].items())
                     if first
                     else "",
