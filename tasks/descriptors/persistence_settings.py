@@ -46,11 +46,11 @@ class TopologySettings:
         If a setting is out of its range.
     """
 
-    edge_window_ang: tuple[float, float] = (4.5, 5.5)
+    edge_window_ang: tuple[float, float] = (3.5, 4.5)
     threshold_ang: float = 6.0
     max_dimension: int = 2
     ion: IonForm = "compact"
-    element_dimension: int | None = 0
+    element_dimension: int | None = 1
 
     def __post_init__(self) -> None:
         low, high = self.edge_window_ang

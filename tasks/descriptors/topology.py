@@ -36,7 +36,7 @@ __all__ = ["MIN_POINTS", "RipsInput", "cloud_edge_ang", "clouds", "persistence",
 
 GAP_TIE_ANG = 1e-3
 POLYANION_RADIUS_ANG = 0.6
-"""Cations of other elements than transition metals with a smaller crystal radius centre polyanions."""
+"""Cations with a smaller crystal radius (P, S, Si, B, C, As) are centres of polyanions."""
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,8 @@ def element_clouds(scene: Scene, settings: TopologySettings = DEFAULT) -> dict[s
     to_path = scene.distances_ang.min(axis=0)
     cations = scene.is_cation & ~scene.is_working
     metals = table.transition_metal[numbers]
-    centres = ~metals & (table.cation_radius_ang[numbers] < POLYANION_RADIUS_ANG)
+    # No transition metal is that small.
+    centres = table.cation_radius_ang[numbers] < POLYANION_RADIUS_ANG
     unknown = bool(np.isnan(scene.env.charges[cations]).any())
     masks = (cations & metals, cations & centres, scene.is_working)
     return {

@@ -75,6 +75,8 @@ def test_row_of_the_table(rows):
     assert len(cells) == len(radii.COLUMNS)
     assert cells[6] == "+0.050 [+0.050, +0.050]"
     assert cells[9] == "+0.000 [+0.000, +0.000]"
+    alone = replace(other, together_ev=None)
+    assert radii.table_row(alone, first, rows).endswith("[+0.050, +0.050] |  |  |  |")
     without = radii.Outcome(radii.NO_TOPOLOGY, 0, None, None, np.where(rows.barrier_ev < 3.0, 0.2, 9.0))
     cells = radii.table_row(without, first, rows).strip("| ").split(" | ")
     assert cells[8] == "0.200 [0.200, 0.200]"
@@ -84,6 +86,7 @@ def test_row_of_the_table(rows):
 def test_settings_differ_from_the_defaults_one_at_a_time():
     first, *others = radii.SETTINGS.values()
     assert first == DEFAULT
+    assert set(radii.SETTINGS) >= radii.TOGETHER
     assert len(set(radii.SETTINGS.values())) == len(radii.SETTINGS)
     for settings in others:
         apart = [name for name in vars(settings) if getattr(settings, name) != getattr(DEFAULT, name)]

@@ -8,6 +8,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
+from tasks.descriptors.elements import element_table
 from tasks.descriptors.errors import DescriptorError
 from tasks.descriptors.keys import group_keys
 from tasks.descriptors.persistence import bars_of, persistence
@@ -15,6 +16,7 @@ from tasks.descriptors.persistence_settings import DEFAULT, TopologySettings
 from tasks.descriptors.registry.topology import descriptors
 from tasks.descriptors.scene import survey
 from tasks.descriptors.topology import (
+    POLYANION_RADIUS_ANG,
     RipsInput,
     cloud_edge_ang,
     clouds,
@@ -24,9 +26,9 @@ from tasks.descriptors.topology import (
 )
 
 OCTAHEDRON = np.vstack([np.eye(3), -np.eye(3)])
-EVERYTHING = TopologySettings(max_dimension=2, ion="full", element_dimension=1)
+EVERYTHING = TopologySettings((4.5, 5.5), threshold_ang=6.0, max_dimension=2, ion="full", element_dimension=1)
 CHANGES = replace(EVERYTHING, ion="changes")
-FAR_ANG = 0.2
+SHORT_ANG = 0.2
 """Half the length of a path that hardly leaves the middle."""
 
 
@@ -41,7 +43,7 @@ def caged(place):
 
     def build(radius=2.0, **options):
         cations = [[0.0, 0.0, 4.0], [0.0, 0.5, -4.0]]
-        return place([-FAR_ANG, 0.0, 0.0], [FAR_ANG, 0.0, 0.0], radius * OCTAHEDRON, cations, **options)
+        return place([-SHORT_ANG, 0.0, 0.0], [SHORT_ANG, 0.0, 0.0], radius * OCTAHEDRON, cations, **options)
 
     return build
 
@@ -101,7 +103,7 @@ def test_ion_far_from_every_atom_is_a_piece_of_its_own(place):
     settings = TopologySettings(
         edge_window_ang=(7.0, 7.99), threshold_ang=3.0, ion="changes", element_dimension=None
     )
-    env = place([-FAR_ANG, 0.0, 0.0], [FAR_ANG, 0.0, 0.0], 1.5 * OCTAHEDRON + [0.0, 5.5, 0.0])
+    env = place([-SHORT_ANG, 0.0, 0.0], [SHORT_ANG, 0.0, 0.0], 1.5 * OCTAHEDRON + [0.0, 5.5, 0.0])
     found = described(env, settings)
     assert found["anion_points"] == 6.0
     for dimension in (0, 1, 2):
@@ -148,6 +150,11 @@ def test_clouds_by_role(place):
     found = {name: atoms.tolist() for name, atoms in clouds(survey(env)).items()}
     # The lithium is a cation outside the framework; the last cobalt is too far.
     assert found == {"anion": list(range(6)), "cation": [6, 7], "framework": [*range(6), 6]}
+
+
+def test_no_transition_metal_is_as_small_as_a_polyanion_centre():
+    table = element_table()
+    assert np.nanmin(table.cation_radius_ang[table.transition_metal]) > POLYANION_RADIUS_ANG + 0.02
 
 
 def test_clouds_by_element(caged):
@@ -203,6 +210,11 @@ def test_edge_of_a_cloud_keeps_away_from_atoms():
     window = low, high = 4.5, 5.5
     assert cloud_edge_ang(np.array([2.0, 7.0]), window) == pytest.approx((low + high) / 2.0)
     assert cloud_edge_ang(np.array([5.0, 5.0, 5.0]), window) == pytest.approx((low + 5.0) / 2.0)
+    assert cloud_edge_ang(np.array([4.8, 5.2]), window) == pytest.approx(5.0)
+    # Of gaps that only rounding tells apart the nearer one is taken, but of others the widest.
+    for rounding in (-1e-7, 1e-7):
+        assert cloud_edge_ang(np.array([5.0 + rounding]), window) == pytest.approx(4.75)
+    assert cloud_edge_ang(np.array([4.95]), window) == pytest.approx(5.225)
     distances = np.random.default_rng(1).uniform(3.0, 7.0, 60)
     edge = cloud_edge_ang(distances, window)
     noisy = distances + np.random.default_rng(2).uniform(-1e-6, 1e-6, 60)
