@@ -94,6 +94,11 @@ def crystal_hops() -> dict[str, CrystalHop]:
     return {name: nearest_hop(build()) for name, build in BUILDERS.items()}
 
 
+@pytest.fixture(scope="session")
+def relaxed_hops(crystal_hops: dict[str, CrystalHop]) -> dict[str, HopEnvironment]:
+    return {name: hop.relaxed() for name, hop in crystal_hops.items()}
+
+
 @pytest.fixture
 def place() -> Callable[..., HopEnvironment]:
     """Put anions and cations around a straight path by hand."""
