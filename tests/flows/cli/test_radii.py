@@ -65,22 +65,23 @@ def test_no_host_is_in_training_while_it_is_predicted(rows, monkeypatch):
 
 def test_row_of_the_table(rows):
     n = len(rows)
-    first = radii.Outcome("first", 10, radii.Cost(3.0, 2.0), np.full(n, 0.3), np.full(n, 0.2))
-    other = radii.Outcome("other", 12, radii.Cost(5.25, 4.0), np.full(n, 0.35), np.full(n, 0.2))
+    first = radii.Outcome("first", 10, radii.Cost(3.0, 2.0, 0.25), np.full(n, 0.3), np.full(n, 0.2))
+    other = radii.Outcome("other", 12, radii.Cost(5.25, 4.0, np.nan), np.full(n, 0.35), np.full(n, 0.2))
     assert radii.table_row(first, first, rows) == (
-        "| first | 10 | 3.0 | 2.0 | 0.300 [0.300, 0.300] | 0.300 [0.300, 0.300] |  "
+        "| first | 10 | 3.0 | 2.0 | 0.25 | 0.300 [0.300, 0.300] | 0.300 [0.300, 0.300] |  "
         "| 0.200 [0.200, 0.200] | 0.200 [0.200, 0.200] |  |"
     )
     cells = radii.table_row(other, first, rows).strip("| ").split(" | ")
     assert len(cells) == len(radii.COLUMNS)
-    assert cells[6] == "+0.050 [+0.050, +0.050]"
-    assert cells[9] == "+0.000 [+0.000, +0.000]"
+    assert cells[4] == ""
+    assert cells[7] == "+0.050 [+0.050, +0.050]"
+    assert cells[10] == "+0.000 [+0.000, +0.000]"
     alone = replace(other, together_ev=None)
     assert radii.table_row(alone, first, rows).endswith("[+0.050, +0.050] |  |  |  |")
     without = radii.Outcome(radii.NO_TOPOLOGY, 0, None, None, np.where(rows.barrier_ev < 3.0, 0.2, 9.0))
     cells = radii.table_row(without, first, rows).strip("| ").split(" | ")
-    assert cells[8] == "0.200 [0.200, 0.200]"
-    assert float(cells[7].split()[0]) > 0.2
+    assert cells[9] == "0.200 [0.200, 0.200]"
+    assert float(cells[8].split()[0]) > 0.2
 
 
 def test_settings_differ_from_the_defaults_one_at_a_time():
@@ -91,6 +92,15 @@ def test_settings_differ_from_the_defaults_one_at_a_time():
     for settings in others:
         apart = [name for name in vars(settings) if getattr(settings, name) != getattr(DEFAULT, name)]
         assert len(apart) == 1
+
+
+def test_share_of_hops_with_a_cage_open_at_the_threshold():
+    keys = ("other", radii.LAST_CAGE)
+    values = np.array([[6.0, np.nan], [6.0, 5.9], [0.0, 6.0], [0.0, 4.0]], dtype=np.float32)
+    assert radii._cut(values, keys, DEFAULT) == pytest.approx(1.0 / 3.0)
+    assert np.isnan(radii._cut(values[:1], keys, DEFAULT))
+    assert np.isnan(radii._cut(values[:, :1], keys[:1], DEFAULT))
+    assert radii.LAST_CAGE in [descriptor.key for descriptor in descriptors()]
 
 
 @pytest.mark.data
