@@ -127,8 +127,8 @@ def topology_under(
     keys = tuple(descriptor.key for descriptor in descriptors(settings))
     spec = GroupSpec(name="topology", version=1, keys=keys, shape=(len(keys),))
     values = np.stack(rows)
-    milliseconds = [1e3 * float(np.median(seconds)) for seconds in (group_s, ripser_s)]
-    return values, spec, Cost(*milliseconds, _cut(values, keys, settings))
+    group_ms, ripser_ms = (1e3 * float(np.median(seconds)) for seconds in (group_s, ripser_s))
+    return values, spec, Cost(group_ms, ripser_ms, _cut(values, keys, settings))
 
 
 def _cut(values: NDArray[np.float32], keys: tuple[str, ...], settings: TopologySettings) -> float:
