@@ -251,7 +251,7 @@ def _mean(values: NDArray[np.float64], rows: LabelledArrays, kept: NDArray[np.bo
 
 
 def main() -> None:
-    """Print the table, a row at a time: it takes a quarter of an hour on one core."""
+    """Print the table, a row at a time: it takes some twenty minutes on one core."""
     rows, found = outcomes(labelled_hops(), SETTINGS)
     print(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     first: Outcome | None = None

@@ -52,7 +52,7 @@ _HIGHER: tuple[Entry, ...] = (
     ("length_max_ang", "Å", "greatest length", None),
 )
 COMPACT = ("count", "length_sum_ang", "length_max_ang")
-"""Statistics that exist for every cloud, bars or not: what the compact form tells of the ion's change."""
+"""What the compact form tells of the ion's change, beside curves. The first two exist without bars too."""
 
 
 def descriptors(settings: TopologySettings = DEFAULT) -> tuple[Descriptor, ...]:
