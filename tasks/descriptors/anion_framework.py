@@ -18,7 +18,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from tasks.descriptors.profile import hoppe_weights
-from tasks.descriptors.scene import N_POINTS, Scene
+from tasks.descriptors.scene import N_POINTS, Scene, switch
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -61,19 +61,12 @@ def anion_framework(scene: Scene) -> dict[str, float]:
     partners = np.argpartition(distances, count - 1, axis=1)[:, :count]
     distances = np.take_along_axis(distances, partners, axis=1)
     towards = (coords[partners] - coords[near][:, None, :]) / np.maximum(distances, 1e-6)[:, :, None]
-    weights, _ = hoppe_weights(distances, _switch(distances))
+    weights, _ = hoppe_weights(distances, switch(distances, PAIR_FADE_ANG, PAIR_REACH_ANG))
     q4, q6 = bond_order(towards, weights)
     shares = 0.5 * (1.0 + np.cos(np.pi * to_path[near] / PATH_REACH_ANG))
     shares /= shares.sum()
     found = (distances.min(axis=1), weights.sum(axis=1), q4, q6)
     return {key: float(values @ shares) for key, values in zip(keys, found, strict=True)}
-
-
-def _switch(distances_ang: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return 1 up to `PAIR_FADE_ANG`, 0 from `PAIR_REACH_ANG` on, and a cosine between."""
-    share = np.clip((distances_ang - PAIR_FADE_ANG) / (PAIR_REACH_ANG - PAIR_FADE_ANG), 0.0, 1.0)
-    switch: NDArray[np.float64] = 0.5 * (1.0 + np.cos(np.pi * share))
-    return switch
 
 
 def bond_order(

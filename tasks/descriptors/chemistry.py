@@ -20,9 +20,6 @@ if TYPE_CHECKING:
 NEARNESS_ANG = 2.5
 """Width of the Gaussian that weighs an atom by its distance from the path in means over the surroundings."""
 
-SMALL_CATION_ANG = 0.6
-"""Cations with a smaller crystal radius (P, S, Si, B, C) make polyanions."""
-
 
 def chemistry(env: HopEnvironment, scene: Scene | None = None) -> NDArray[np.float32]:
     """Return the vector of chemistry of one hop.
@@ -77,7 +74,7 @@ def _composition(scene: Scene) -> dict[str, float]:
         f"anion_is_{symbol}": float(by_symbol.get(symbol, 0.0)) / n_anions if n_anions > 0.0 else float("nan")
         for symbol in ANION_ELEMENTS
     }
-    small = cation & (table.cation_radius_ang[numbers] < SMALL_CATION_ANG)
+    small = cation & table.polyanion_centre[numbers]
     return {
         **shares,
         "volume_per_atom_ang3": env.volume_ang3 / env.n_sites,

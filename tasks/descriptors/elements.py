@@ -27,6 +27,8 @@ N_ELEMENTS = 118
 BOND_VALENCE_SOFTNESS_ANG = 0.37
 """The universal constant b of the bond-valence method (10.1107/S0108768190011041)."""
 
+SMALL_CATION_ANG = 0.6
+
 ANION_SYMBOLS = ("N", "O", "F", "S", "Cl", "Se", "Br", "Te", "I")
 """Elements that are taken for anions where no charge is known and nothing more electronegative binds them."""
 
@@ -48,8 +50,9 @@ class ElementTable:
         Standard atomic mass.
     row, group : ndarray of shape (119,)
         Place in the periodic table.
-    transition_metal, lanthanide, may_be_anion : ndarray of shape (119,), bool
-        Class membership.
+    transition_metal, lanthanide, may_be_anion, polyanion_centre : ndarray of shape (119,), bool
+        Class membership. Elements whose mean crystal radius as a cation is below 0.6 Å centre polyanions (B,
+        C, N, Si, P, S, Be, ...); hydrogen does not, and Shannon has no radius of it.
     bv_size, bv_electronegativity : ndarray of shape (119,)
         Parameters r and c of O'Keeffe and Brese.
     """
@@ -65,6 +68,7 @@ class ElementTable:
     transition_metal: NDArray[np.bool_]
     lanthanide: NDArray[np.bool_]
     may_be_anion: NDArray[np.bool_]
+    polyanion_centre: NDArray[np.bool_]
     bv_size: NDArray[np.float64]
     bv_electronegativity: NDArray[np.float64]
 
@@ -83,7 +87,7 @@ def element_table() -> ElementTable:
     numeric = {name: np.full(N_ELEMENTS + 1, np.nan) for name in ElementTable.__annotations__}
     flags = {
         name: np.zeros(N_ELEMENTS + 1, dtype=bool)
-        for name in ("transition_metal", "lanthanide", "may_be_anion")
+        for name in ("transition_metal", "lanthanide", "may_be_anion", "polyanion_centre")
     }
     numeric["polarisability_ang3"][1:] = ANG3_PER_ATOMIC_UNIT * np.array(POLARISABILITY_AU)
     with warnings.catch_warnings():
@@ -104,6 +108,7 @@ def element_table() -> ElementTable:
             flags["transition_metal"][z] = bool(element.is_transition_metal)
             flags["lanthanide"][z] = bool(element.is_lanthanoid)
             flags["may_be_anion"][z] = element.symbol in ANION_SYMBOLS
+            flags["polyanion_centre"][z] = z > 1 and numeric["cation_radius_ang"][z] < SMALL_CATION_ANG
             if element in BV_PARAMS:
                 numeric["bv_size"][z] = float(BV_PARAMS[element]["r"])
                 numeric["bv_electronegativity"][z] = float(BV_PARAMS[element]["c"])

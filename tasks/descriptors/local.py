@@ -36,6 +36,9 @@ NEIGHBOUR_FACTOR = 1.25
 
 TIE_ANG = 1e-3
 
+ON_ATOM_ANG = 1e-3
+"""An ion this near to its one anion is on it: there is no polyhedron to speak of."""
+
 SHARING_ANG = 0.1
 """A cation this much further away than the nearest counts 1/e in the nearest cation's charge."""
 
@@ -224,7 +227,7 @@ def polyhedron(scene: Scene, point: int, mean_ang: float) -> dict[str, float]:
         "coordination_number": float(len(near)),
         "voronoi_facets": facets,
         "volume_ang3": hull_volume_ang3(scene.env.coords_ang[_corners(scene, point, chosen)]),
-        "distortion": float(np.abs(near - mean).mean() / mean) if mean > 0.0 else float("nan"),
+        "distortion": float(np.abs(near - mean).mean() / mean) if mean > ON_ATOM_ANG else float("nan"),
         "bond_angle_variance_deg2": bond_angle_variance_deg2(units),
         "off_centre_ang": float(np.linalg.norm(corners.mean(axis=0) - ion)),
         # Eigenvalues of the directions' second moment: 1/3 each for an isotropic cage, the least is 0 for a

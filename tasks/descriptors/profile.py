@@ -285,8 +285,10 @@ def curvature_per_ang(path_ang: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _curvature(scene: Scene) -> NDArray[np.float64]:
     """Curvature of the path, and at the transition state between the points that it lies between."""
-    along = curvature_per_ang(scene.env.path_ang)
     relaxed = scene.env.relaxed
+    # The relaxed path's own ends: the step from there to the crystal's site, where the path of the
+    # descriptors ends, has a corner that the relaxation knows nothing of.
+    along = curvature_per_ang(scene.env.path_ang if relaxed is None else relaxed.positions_ang)
     share = 0.5 if relaxed is None else relaxed.saddle_fraction
     return np.append(along, np.interp(share * (N_POINTS - 1), np.arange(N_POINTS), along))
 

@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 CUTOFF_ANG = 8.0
 """Reach of every sum over neighbours. Sums fade to zero at it, so that no atom enters or leaves abruptly."""
 
+BONDED_ANG = 6.0
+"""Bond valences count in full up to here."""
+
 N_POINTS = 21
 """Path positions of an image."""
 
@@ -58,7 +61,8 @@ class Scene:
     gap_ang : ndarray of shape (P + 1, M)
         Distance less the two crystal radii: the room left between the ion and that atom.
     valences : ndarray of shape (P + 1, M)
-        Bond valence between the ion and each anion, 0 for other atoms, NaN where parameters are missing.
+        Bond valence between the ion and each anion, 0 for other atoms, NaN where parameters are missing. In
+        full up to 6 Å; from there to the cutoff the little that is left fades to 0.
     fade : ndarray of shape (P + 1, M)
         Cosine switch from 1 at the ion to 0 at the cutoff.
     """
@@ -117,7 +121,8 @@ def survey(env: HopEnvironment) -> Scene:
     ion_radius = float(table.cation_radius_ang[number])
     lengths = bond_valence_distance_ang(number, env.numbers)
     fade = np.where(distances < CUTOFF_ANG, 0.5 * (1.0 + np.cos(np.pi * distances / CUTOFF_ANG)), 0.0)
-    valences = np.where(is_anion, np.exp((lengths - distances) / BOND_VALENCE_SOFTNESS_ANG) * fade, 0.0)
+    bonds = np.exp((lengths - distances) / BOND_VALENCE_SOFTNESS_ANG)
+    valences = np.where(is_anion, bonds * switch(distances, BONDED_ANG, CUTOFF_ANG), 0.0)
     return Scene(
         env=env,
         ion_number=number,
@@ -143,6 +148,26 @@ def _points(env: HopEnvironment) -> tuple[NDArray[np.float64], NDArray[np.float6
         saddle = env.relaxed.saddle_ang
         energies = np.append(env.relaxed.energies_ev, env.relaxed.barrier_ev)
     return np.vstack([env.path_ang, saddle]), energies
+
+
+def switch(distances_ang: NDArray[np.float64], start_ang: float, end_ang: float) -> NDArray[np.float64]:
+    """Return 1 up to the start, 0 from the end on, and a cosine between.
+
+    Parameters
+    ----------
+    distances_ang : ndarray
+        Distances.
+    start_ang, end_ang : float
+        Where it leaves 1 and where it reaches 0.
+
+    Returns
+    -------
+    ndarray
+        Of the same shape.
+    """
+    share = np.clip((distances_ang - start_ang) / (end_ang - start_ang), 0.0, 1.0)
+    found: NDArray[np.float64] = 0.5 * (1.0 + np.cos(np.pi * share))
+    return found
 
 
 def find_anions(env: HopEnvironment) -> NDArray[np.bool_]:

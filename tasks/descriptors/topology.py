@@ -35,8 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["MIN_POINTS", "RipsInput", "cloud_edge_ang", "clouds", "persistence", "rips_inputs", "topology"]
 
 GAP_TIE_ANG = 1e-3
-POLYANION_RADIUS_ANG = 0.6
-"""Cations with a smaller crystal radius (P, S, Si, B, C, As) are centres of polyanions."""
 
 
 @dataclass(frozen=True)
@@ -173,7 +171,7 @@ def element_clouds(scene: Scene, settings: TopologySettings = DEFAULT) -> dict[s
     cations = scene.is_cation & ~scene.is_working
     metals = table.transition_metal[numbers]
     # No transition metal is that small.
-    centres = table.cation_radius_ang[numbers] < POLYANION_RADIUS_ANG
+    centres = table.polyanion_centre[numbers]
     unknown = bool(np.isnan(scene.env.charges[cations]).any())
     masks = (cations & metals, cations & centres, scene.is_working)
     return {

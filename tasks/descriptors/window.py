@@ -20,6 +20,9 @@ MAX_ANIONS = 14
 EDGE_TOLERANCE = 0.02
 """Share of a triangle's height by which a path may miss it: an ion that passes a shared edge meets both."""
 
+BESIDE_ANG = 0.05
+"""A path point this near to a triangle's plane is on neither side of it."""
+
 TIE_ANG = 1e-3
 """Triangles whose free radii differ by less are one bottleneck, and are averaged."""
 
@@ -123,21 +126,21 @@ def circumcircle(corners_ang: NDArray[np.float64]) -> tuple[NDArray[np.float64],
 def _crossings(corners: NDArray[np.float64], path: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return where the path crosses each triangle, NaN where it does not.
 
-    Reversing the path must not change the answer, so a crossing is the mean over the segments that hit (two,
-    when a path point lies in the triangle's plane).
+    A path crosses where it goes from clearly one side of the plane to clearly the other. A path point
+    within `BESIDE_ANG` of the plane is on neither side: an end that stands in a triangle does not squeeze
+    through it, and a path within the plane slides along it. Several crossings of a triangle are averaged.
     """
-    start, step = path[:-1], np.diff(path, axis=0)
     a, u, v = corners[:, 0], corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     normal = np.cross(u, v)
-    square = (normal**2).sum(axis=1)
-    slope = step @ normal.T
-    height = np.einsum("sk,tk->st", start, normal) - np.einsum("tk,tk->t", a, normal)[None, :]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = -height / slope
-    # A path within the triangle's plane has no slope, and slides along it rather than through it.
-    usable = np.abs(slope) > 1e-9 * np.sqrt(square)[None, :]
-    segment, triangle = np.nonzero(usable & (share >= -1e-9) & (share <= 1.0 + 1e-9))  # noqa: PLR2004
-    points = start[segment] + share[segment, triangle][:, None] * step[segment]
+    square = np.maximum((normal**2).sum(axis=1), 1e-12)
+    height = (path @ normal.T - np.einsum("tk,tk->t", a, normal)[None, :]) / np.sqrt(square)[None, :]
+    beside = np.abs(height) < BESIDE_ANG
+    # For each point the last one before it that is on a side.
+    places = np.where(beside, -1, np.arange(len(path))[:, None])
+    before = np.vstack([np.full(len(corners), -1), np.maximum.accumulate(places, axis=0)[:-1]])
+    sides = np.take_along_axis(height, np.maximum(before, 0), axis=0)
+    last, triangle = np.nonzero(~beside & (before >= 0) & (height * sides < 0.0))
+    points = _meet_plane(path, height, before[last, triangle], last, triangle)
     w, un, vn = points - a[triangle], np.cross(normal, u), np.cross(v, normal)
     # Barycentric coordinates are triple products, turned so that crosses are taken once a triangle.
     beta = np.einsum("pk,pk->p", w, un[triangle]) / square[triangle]
@@ -150,6 +153,29 @@ def _crossings(corners: NDArray[np.float64], path: NDArray[np.float64]) -> NDArr
         total = np.bincount(met, points[inside, axis], minlength=len(corners))
         found[count > 0, axis] = total[count > 0] / count[count > 0]
     return found
+
+
+def _meet_plane(
+    path: NDArray[np.float64],
+    height: NDArray[np.float64],
+    first: NDArray[np.int64],
+    last: NDArray[np.int64],
+    triangle: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return where the path meets the planes of triangles between points on either side of them.
+
+    One point between them that lies in the plane says where, on whichever side of it rounding puts it. Of
+    several none does, and the crossing is where the heights of the outer ones put it along the path.
+    """
+    one_between = last - first == 2  # noqa: PLR2004 - a point apart
+    before_it = one_between & (height[first, triangle] * height[first + 1, triangle] <= 0.0)
+    start = np.where(one_between & ~before_it, first + 1, first)
+    end = np.where(before_it, first + 1, last)
+    low, high = height[start, triangle], height[end, triangle]
+    place = start + (end - start) * low / (low - high)
+    whole = np.minimum(place.astype(np.int64), len(path) - 2)
+    points: NDArray[np.float64] = path[whole] + (place - whole)[:, None] * (path[whole + 1] - path[whole])
+    return points
 
 
 def _summarise(

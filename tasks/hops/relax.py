@@ -3,8 +3,8 @@
 Ends first slide to the nearest minimum. An end that leaves its site by more than 0.7 Å, or comes nearer to
 another site, marks the hop collapsed, and the path runs between fixed ends at the crystal sites. A minimum on
 the way that is deeper than 0.05 eV splits the hop in two: it is relaxed itself, and each part gets a climbing
-image of its own. What does not converge is tried once more, finer and with shorter steps. Hosts without parameters keep
-the straight path and say so; so do hops whose images run away from the line.
+image of its own. What does not converge is tried once more, finer and with shorter steps. Hosts without
+parameters keep the straight path and say so; so do hops whose images run away from the line.
 """
 
 from __future__ import annotations

@@ -35,7 +35,7 @@ _CHEMISTRY: tuple[Entry, ...] = (
     ("nearby_anion_share", "1", "share of anions among the atoms near the path", None),
     ("transition_metal_share", "1", "share of transition metals in the composition", None),
     ("lanthanide_share", "1", "share of lanthanides in the composition", None),
-    ("small_cation_share", "1", "share of cations below 0.6 Å, which make polyanions", SHANNON),
+    ("small_cation_share", "1", "share of cations but hydrogen below 0.6 Å, which make polyanions", SHANNON),
     ("n_elements", "1", "number of elements", None),
     ("electronegativity_mean", "1", "mean electronegativity of the composition", None),
     ("electronegativity_std", "1", "its standard deviation", None),

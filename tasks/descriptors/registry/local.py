@@ -93,7 +93,7 @@ RELAXATION: tuple[Entry, ...] = (
 
 _WINDOW: tuple[Entry, ...] = (
     ("window_radius_ang", "Å", "bottleneck triangle: circumradius", None),
-    ("window_free_radius_ang", "Å", "bottleneck triangle: circumradius less the anions' radius", SHANNON),
+    ("window_free_radius_ang", "Å", "bottleneck triangle: circumradius less anions' mean radius", SHANNON),
     ("window_fit_ang", "Å", "bottleneck triangle: free radius less the ion's radius", SHANNON),
     ("window_area_ang2", "Å²", "bottleneck triangle: area", None),
     ("window_shortest_edge_ang", "Å", "bottleneck triangle: shortest edge", None),

@@ -46,9 +46,9 @@ CHANNELS: tuple[Entry, ...] = (
         for weight, unit in (("charge", "e"), ("electronegativity", "1"))
         for r in radii
     ),
-    ("curvature_per_ang", "1/Å", "curvature of the path, from a parabola through five points", None),
+    ("curvature_per_ang", "1/Å", "curvature of the path between its relaxed ends", None),
     ("off_middle_ang", "Å", "distance along the path from its middle", None),
-    ("bvse_ev", "eV", "bond-valence site energy above the lower end", BVSE),
+    ("bvse_ev", "eV", "bond-valence site energy above the lower end, both ends relaxed", BVSE),
 )  # fmt: skip
 
 

@@ -26,7 +26,7 @@ CLOUDS = {
 
 ELEMENT_CLOUDS = {
     "metal": "transition-metal cations",
-    "polyanion": "polyanion centres (other cations of crystal radius below 0.6 Å)",
+    "polyanion": "polyanion centres (other cations but hydrogen, of crystal radius below 0.6 Å)",
     "working": "other working ions",
 }
 """Clouds by element."""
@@ -38,7 +38,7 @@ _H0: tuple[Entry, ...] = (
     ("death_min_ang", "Å", "least death", None),
     ("death_max_ang", "Å", "greatest death", None),
     ("length_sum_ang", "Å", "total length", None),
-    ("entropy", "1", "persistent entropy", ENTROPY),
+    ("entropy", "1", "persistent entropy, short bars fading", ENTROPY),
 )
 _HIGHER: tuple[Entry, ...] = (
     *_H0,

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pymatgen.core import Structure
+from pymatgen.core import Lattice, Structure
 
 from models.specs import GROUP_NAMES
 from tasks.datasets import devi2025
@@ -19,6 +20,9 @@ from tasks.descriptors.assemble import INPUT_SPEC, STAGE_VERSION, describe, desc
 from tasks.descriptors.elements import table_digest
 from tasks.descriptors.errors import DescriptorError
 from tasks.descriptors.keys import GROUP_VERSIONS, descriptor_table, group_keys
+from tasks.hops.path import hop_environment
+from tasks.hops.relax import relaxed_environments
+from tasks.hops.sites import Charges
 
 GOLDEN = Path(__file__).with_name("golden.json")
 NAMES = ("layered", "olivine", "rocksalt")
@@ -184,6 +188,24 @@ def test_rounding_and_direction_do_not_matter_on_published_hops(devi2025_dir):
         noise = rng.uniform(-1e-7, 1e-7, env.coords_ang.shape)
         moved = describe(replace(env, path_ang=env.path_ang[::-1], coords_ang=env.coords_ang + noise))
         compare({**moved, "profile": moved["profile"][:, ::-1]}, describe(env))
+
+
+def test_ends_and_paths_in_planes_of_anions():
+    """In lithium nitride sites and whole hops lie in planes of nitrogen, which rounding must not tilt."""
+    structure = Structure.from_spacegroup(
+        "P6/mmm",
+        Lattice.hexagonal(3.648, 3.875),
+        ["Li", "Li", "N"],
+        [[0, 0, 0.5], [1 / 3, 2 / 3, 0], [0, 0, 0]],
+    )
+    rng = np.random.default_rng(5)
+    charges = Charges((1.0, 1.0, 1.0, -3.0), "composition")
+    for i, j, image in ((1, 0, (0, 0, 0)), (1, 2, (0, 0, 0)), (0, 0, (0, 0, 1)), (1, 1, (0, 0, 1))):
+        cut = partial(hop_environment, structure, charges, i, j, image, working_ion="Li")
+        for env in (cut(), relaxed_environments([cut])[0]):
+            expected = describe(env)
+            for _ in range(3):
+                compare(describe(turned(env, rng)), expected)
 
 
 def test_wider_cluster_changes_nothing(crystal_hops):

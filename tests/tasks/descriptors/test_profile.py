@@ -42,7 +42,9 @@ def naive(env, point):
         if q < 0:
             anions.append(d)
             gaps.append(d - r_ion - table.anion_radius_ang[z])
-            valence = math.exp((bond_valence_distance_ang(3, np.array([z]))[0] - d) / 0.37) * fade
+            valence = math.exp((bond_valence_distance_ang(3, np.array([z]))[0] - d) / 0.37)
+            if d > 6.0:
+                valence *= 0.5 * (1.0 + math.cos(math.pi * (d - 6.0) / 2.0)) if d < 8.0 else 0.0
             total += valence
             vector += valence * (xyz - ion) / d
         else:
@@ -192,3 +194,13 @@ def test_bond_valence_distance_of_equal_and_of_unlisted_elements():
     assert np.isnan(distance[1])
     # Tabulated for the pair by Brese and O'Keeffe: 1.466; the element figures come within 0.05 Å of it.
     assert bond_valence_distance_ang(oxygen, np.array([3]))[0] == pytest.approx(1.466, abs=0.05)
+
+
+def test_bonds_of_a_valence_of_one_sixth_each_sum_up_to_one(place):
+    # Six oxide ions as far as the bond-valence method puts them round an ion of charge 1.
+    distance = float(bond_valence_distance_ang(3, np.array([8]))[0]) + 0.37 * np.log(6.0)
+    octahedron = distance * np.array([[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1.0]])
+    image = channels(survey(place([0, 0, 0], [0.1, 0, 0], octahedron)))
+    assert image["bond_valence_sum"][0] == pytest.approx(1.0, abs=1e-9)
+    assert image["bond_valence_mismatch"][0] == pytest.approx(0.0, abs=1e-9)
+    assert image["bond_valence_vector"][0] == pytest.approx(0.0, abs=1e-9)

@@ -8,7 +8,7 @@ from math import sqrt
 import numpy as np
 import pytest
 
-from tasks.descriptors.elements import element_table
+from tasks.descriptors.elements import SMALL_CATION_ANG, atomic_number, element_table
 from tasks.descriptors.errors import DescriptorError
 from tasks.descriptors.keys import group_keys
 from tasks.descriptors.persistence import bars_of, persistence
@@ -16,7 +16,6 @@ from tasks.descriptors.persistence_settings import DEFAULT, TopologySettings
 from tasks.descriptors.registry.topology import descriptors
 from tasks.descriptors.scene import survey
 from tasks.descriptors.topology import (
-    POLYANION_RADIUS_ANG,
     RipsInput,
     cloud_edge_ang,
     clouds,
@@ -154,7 +153,12 @@ def test_clouds_by_role(place):
 
 def test_no_transition_metal_is_as_small_as_a_polyanion_centre():
     table = element_table()
-    assert np.nanmin(table.cation_radius_ang[table.transition_metal]) > POLYANION_RADIUS_ANG + 0.02
+    assert np.nanmin(table.cation_radius_ang[table.transition_metal]) > SMALL_CATION_ANG + 0.02
+    assert not (table.polyanion_centre & table.transition_metal).any()
+    centres = [atomic_number(symbol) for symbol in ("B", "C", "N", "Si", "P", "S")]
+    assert table.polyanion_centre[centres].all()
+    # Shannon has no radius of hydrogen, and no ion of it centres a polyanion.
+    assert not table.polyanion_centre[[1, atomic_number("Al"), atomic_number("Li")]].any()
 
 
 def test_clouds_by_element(caged):
