@@ -76,6 +76,8 @@ def train(
     from models.settings import TrainSettings
 
     settings = resolve({"data_dir": data_dir, "workers": workers})
+    if groups is not None and not groups.strip():
+        raise UsageError("--groups is empty; name some of local,profile,topology,chemistry, or leave it out")
     named = None if groups is None else tuple(name.strip() for name in groups.split(","))
     given = {"arch": arch, "members": members, "epochs": epochs, "seed": seed, "groups": named}
     training = TrainSettings(**{key: value for key, value in given.items() if value is not None})
@@ -98,7 +100,7 @@ def train(
 
 def evaluate(
     dataset: Dataset = "devi2025",
-    split: Annotated[str, typer.Option(help="Split: published.")] = "published",
+    split: Annotated[str | None, typer.Option(help="Split: published.")] = None,
     model: Annotated[str | None, typer.Option(help="Name of a shipped checkpoint, or a folder.")] = None,
     keep: Annotated[
         bool, typer.Option("--keep", help="Write the figures into the checkpoint's card.")
@@ -126,12 +128,12 @@ def evaluate(
     sizes = {"n_folds": folds, "members": members, "repeats": repeats}
     given = {name: value for name, value in sizes.items() if value is not None}
     if ablate is not None:
-        _refuse_with_ablate(ablate, keep=keep, figure=figure)
+        _refuse_with_ablate(ablate, split=split, keep=keep, figure=figure)
         _ablate(given, model, dataset, data_dir, workers, as_json=as_json)
         return
     if given:
         raise UsageError("--folds, --members and --repeats go with --ablate groups; give that too, or none")
-    if split != "published":
+    if split not in {None, "published"}:
         raise UsageError(f"--split {split}: there is no such split; there is: published")
     settings = resolve({"data_dir": data_dir, "workers": workers, "model": model})
     if figure is not None:
@@ -146,7 +148,7 @@ def evaluate(
         )
     found = judged.figures
     if figure is not None:
-        write_parity(figure, judged, f"Barriers of {dataset}, {split} test split")
+        write_parity(figure, judged, f"Barriers of {dataset}, {found['split']} test split")
     if as_json:
         print_json(found)
         return
@@ -170,10 +172,15 @@ def _print_judgement(found: dict[str, Any], figure: str | None) -> None:
     )
 
 
-def _refuse_with_ablate(ablate: str, *, keep: bool, figure: str | None) -> None:
+def _refuse_with_ablate(ablate: str, *, split: str | None, keep: bool, figure: str | None) -> None:
     """Refuse what cannot be taken apart, and what goes with a checkpoint's own figures alone."""
     if ablate != "groups":
         raise UsageError(f"--ablate {ablate}: it cannot be taken apart; there is: groups")
+    if split is not None:
+        raise UsageError(
+            f"--split {split} and --ablate were both given: an ablation holds out hosts of the training "
+            "split; leave --split out"
+        )
     if keep or figure is not None:
         wrong = "--keep" if keep else "--figure"
         raise UsageError(

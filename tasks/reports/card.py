@@ -98,4 +98,7 @@ def interval(row: Record, value: str, lower: str, upper: str) -> str:
 
 def number(value: float | None, digits: int = 3) -> str:
     """Return a number as text; a dash for what is unknown."""
-    return "-" if value is None else f"{value:.{digits}f}"
+    if value is None:
+        return "-"
+    # Rounded first: a value that rounds to nothing has no sign.
+    return f"{round(value, digits) + 0.0:.{digits}f}"

@@ -65,6 +65,8 @@ class TestAblate:
         [
             (["--ablate", "layers"], ["--ablate layers", "there is: groups"]),
             (["--ablate", "groups", "--keep"], ["--keep", "--ablate"]),
+            (["--ablate", "groups", "--split", "published"], ["--split published", "leave --split out"]),
+            (["--split", "grouped"], ["--split grouped", "there is: published"]),
             (["--ablate", "groups", "--figure", "a.svg"], ["--figure", "--ablate"]),
             (["--ablate", "groups", "--folds", "1"], ["1 folds", "at least 2 folds"]),
             (["--ablate", "groups", "--members", "0"], ["0 members", "1 member"]),

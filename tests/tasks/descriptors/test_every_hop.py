@@ -30,8 +30,10 @@ NEEDS_CHARGES = (
 NEEDS_RELAXATION = ("bvse_", "saddle_off_middle", "end_shift_ang", "collapsed")
 NEEDS_OTHER_WORKING_IONS = "working_ion_ang"
 NEEDS_FRAMEWORK = ("framework_gap_ang", "cation_")
-NEEDS_REGULAR_POLYHEDRON = "bond_angle_variance"
 NEEDS_METALS = "transition_metal_"
+ANGLE_VARIANCE = "_bond_angle_variance_deg2"
+REGULAR_CORNERS = (3.0, 4.0, 6.0)
+"""Corners of polyhedra whose angles have an ideal."""
 
 
 def values_of(env):
@@ -56,14 +58,25 @@ def unexplained(env, values):
         reasons.append(NEEDS_OTHER_WORKING_IONS)
     if far[framework].all():
         reasons += NEEDS_FRAMEWORK
-    wrong = []
-    for group in ("local", "profile", "chemistry"):
-        for key, value in values[group].items():
-            if not np.isnan(value).any() or NEEDS_REGULAR_POLYHEDRON in key or NEEDS_METALS in key:
-                continue
-            if not any(reason in key for reason in reasons):
-                wrong.append(key)
+    if values["chemistry"]["transition_metal_share"] == 0.0:
+        reasons.append(NEEDS_METALS)
+    wrong = [
+        key
+        for group in ("local", "profile", "chemistry")
+        for key, value in values[group].items()
+        if np.isnan(value).any()
+        and not any(reason in key for reason in reasons)
+        and not irregular(key, values["local"])
+    ]
     return wrong + barred(scene, values["topology"], charged=charged)
+
+
+def irregular(key, local):
+    """Whether angles of a polyhedron have no ideal: ends, and points that tie, are means and may hide one."""
+    if not key.endswith(ANGLE_VARIANCE):
+        return False
+    state = key.removesuffix(ANGLE_VARIANCE)
+    return state != "saddle" or local["saddle_coordination_number"] not in REGULAR_CORNERS
 
 
 def barred(scene, values, *, charged):

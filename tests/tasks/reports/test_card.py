@@ -19,6 +19,7 @@ PERCOLATION = {name.format(dim): None for dim in (1, 2, 3) for name in COLUMNS}
 
 def test_numbers():
     assert (number(None), number(0.0), number(1.23456, 1)) == ("-", "0.000", "1.2")
+    assert (number(-0.0004), number(-0.0006)) == ("0.000", "-0.001")
     assert interval({"b": 0.3, "l": None, "u": 0.5}, "b", "l", "u") == "0.300 eV (90%: - to 0.500)"
 
 
