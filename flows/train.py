@@ -137,13 +137,15 @@ def judge(
     checkpoint.refuse_seen(test.ids)
     training = load_labelled(dataset, "train", data_dir=data_dir, workers=workers)
     predictions = checkpoint.predict(test.inputs)
+    # Trees get what the network gets, so that the two are compared and not their descriptors.
+    taken = checkpoint.spec.names()
     found = evaluate_arrays(
-        test,
+        test.only(taken),
         predictions,
         dataset=dataset,
         split=PUBLISHED,
         model_digest=checkpoint.digest,
-        training=training,
+        training=training.only(taken),
     )
     if keep:
         figures = {

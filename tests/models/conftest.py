@@ -7,7 +7,7 @@ import pytest
 
 from models.arrays import LabelledArrays
 from models.settings import TrainSettings
-from models.specs import GroupSpec, InputSpec
+from models.specs import GROUP_NAMES, GroupSpec, InputSpec
 
 
 def make_rows(n: int = 120, seed: int = 0, noise: float = 0.1) -> LabelledArrays:
@@ -34,8 +34,8 @@ def make_rows(n: int = 120, seed: int = 0, noise: float = 0.1) -> LabelledArrays
 
 
 TINY = TrainSettings(
-    members=2, epochs=3, batch_size=32, channels=8, blocks=1, hidden=8, fused=8, calibration_folds=2,
-    calibration_members=2,
+    groups=GROUP_NAMES, members=2, epochs=3, batch_size=32, channels=8, blocks=1, hidden=8, fused=8,
+    calibration_folds=2, calibration_members=2,
 )  # fmt: skip
 
 

@@ -89,7 +89,7 @@ def test_groups_keep_their_order_whatever_the_order_given(rows, tiny):
     settings = TrainSettings(groups=("chemistry", "local"))
     assert settings.groups == ("local", "chemistry")
     assert settings == TrainSettings(groups=("local", "chemistry"))
-    assert TrainSettings().groups == ("local", "profile", "topology", "chemistry")
+    assert TrainSettings().groups == ("local", "profile", "chemistry")
 
 
 def test_an_ensemble_takes_the_groups_of_its_settings(rows, tiny):
