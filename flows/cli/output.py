@@ -45,7 +45,8 @@ def cell(value: object, digits: int = DIGITS) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f"{value:.{digits}f}"
+        # Rounded first: a value that rounds to nothing has no sign.
+        return f"{round(value, digits) + 0.0:.{digits}f}"
     return str(value)
 
 
