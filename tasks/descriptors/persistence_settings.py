@@ -49,7 +49,7 @@ class TopologySettings:
     edge_window_ang: tuple[float, float] = (3.5, 4.5)
     threshold_ang: float = 6.0
     max_dimension: int = 2
-    ion: IonForm = "compact"
+    ion: IonForm = "full"
     element_dimension: int | None = 1
 
     def __post_init__(self) -> None:

@@ -98,10 +98,7 @@ def barred(scene, values, *, charged):
         elif points < MIN_POINTS:
             explained = True
         else:
-            # A change by the moving ion needs bars without and with it.
-            stem = key[: key.index("_h") + 3]
-            has_bars = long_bars[stem] and long_bars[stem.replace("_ion", "")]
-            explained = not has_bars and "_betti_" not in key
+            explained = "_betti_" not in key and not long_bars[key[: key.index("_h") + 3]]
         if not explained:
             wrong.append(key)
     return wrong
