@@ -148,4 +148,5 @@ def test_every_twentieth_hop_is_described(devi2025_dir: Path):
         groups = describe(env)
         for name, values in groups.items():
             assert not np.isinf(values).any(), (hop.name, name)
-            assert np.isnan(values).mean() < 0.25, (hop.name, name)
+            # Clouds without rings or cages have no figures of them: test_every_hop asks a reason of each gap.
+            assert name == "topology" or np.isnan(values).mean() < 0.25, (hop.name, name)
