@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MIN_SHARE = 0.5
 """Anions whose facet has at least this share of the largest facet's solid angle are neighbours.
 
-Among the 130 odd lithium sites of the reference set all bonds up to 2.48 Å have 0.54 and more, and all anions
-beyond 2.7 Å have 0.46 and less; of close packed or prismatic sites none lies near it.
+Half is between the bonds of known lithium sites, which have more, and the next anions, which have less: a test
+holds it against their coordination. Of close packed or prismatic sites none lies near it.
 """
 
 N_NEAREST = 28
