@@ -17,7 +17,7 @@ FARTHEST_EDGE_ANG = 8.0
 
 DIMENSIONS = (0, 1, 2)
 FIRST_BIN_ANG = (1.0, 1.5, 2.5)
-"""Where the curves of H0, H1 and H2 start: rings and cages need several atoms, and are born later."""
+"""Where the curves of H0, H1 and H2 start: no ring or cage of a crystal is born earlier."""
 
 BIN_ANG = 0.5
 

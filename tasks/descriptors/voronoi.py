@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 MIN_SHARE = 0.5
 """Anions whose facet has at least this share of the largest facet's solid angle are neighbours.
 
-Half is between the bonds of known lithium sites, which have more, and the next anions, which have less: a test
-holds it against their coordination. Of close packed or prismatic sites none lies near it.
+Half is between the bonds of known lithium sites, which have more, and the next anions, which have less: a
+test holds it against their coordination. Of close packed or prismatic sites none lies near it.
 """
 
 N_NEAREST = 28
