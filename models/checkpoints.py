@@ -29,7 +29,7 @@ from models.ensemble import Ensemble, log_mean_and_spread
 from models.errors import CheckpointError, SeenRowsError, VersionError
 from models.networks import build_network
 from models.predictor import Predictions
-from models.settings import TrainSettings
+from models.settings import LATER_FIELDS, TrainSettings
 from models.specs import InputSpec
 from models.standardise import Standardiser
 
@@ -67,13 +67,11 @@ class Manifest(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _groups_of_old(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds
+    def _settings_of_old(cls, data: Any) -> Any:  # noqa: ANN401 - whatever the JSON holds
         # Settings had no groups before there was a choice: the specification says what they were.
         try:
-            settings, spec = data["settings"], data["spec"]
-            if "groups" in settings:
-                return data
-            return {**data, "settings": {**settings, "groups": [group["name"] for group in spec["groups"]]}}
+            groups = [group["name"] for group in data["spec"]["groups"]]
+            return {**data, "settings": {**LATER_FIELDS, "groups": groups, **data["settings"]}}
         except (KeyError, TypeError):
             return data  # what is wrong with it is said by the fields
 
@@ -251,8 +249,7 @@ class Checkpoint:
 
     def _identity(self) -> dict[str, Any]:
         return {
-            # Its groups are those of the specification; digests are older than the setting.
-            "settings": self.settings.model_dump(mode="json", exclude={"groups"}),
+            "settings": self.settings.identity(),
             "spec": self.spec.model_dump(mode="json"),
             "standardiser": self.ensemble.standardiser.to_dict(),
             "calibration": self.calibration.model_dump(mode="json"),

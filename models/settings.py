@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.specs import GROUP_NAMES, GroupName
+
+LATER_FIELDS: dict[str, object] = {}
+"""Settings that the first checkpoints lack, each with the value that means what training did without it.
+
+A field added to ``TrainSettings`` needs an entry here, so that old checkpoints stay readable and keep their
+digests.
+"""
 
 
 class TrainSettings(BaseModel):
@@ -54,6 +62,19 @@ class TrainSettings(BaseModel):
     def digest(self) -> str:
         """Return a SHA-256 over the settings, the same in every process."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()
+
+    def identity(self) -> dict[str, Any]:
+        """Return what a checkpoint's digest covers of the settings.
+
+        The groups are left to the specification, and a later field that changes nothing is left out: digests
+        are older than both.
+        """
+        fields = self.model_dump(mode="json", exclude={"groups"})
+        return {
+            name: value
+            for name, value in fields.items()
+            if name not in LATER_FIELDS or value != LATER_FIELDS[name]
+        }
 
     def member_seeds(self) -> tuple[int, ...]:
         """Return the seed of every member."""

@@ -10,7 +10,7 @@ from flows.cli.errors import UsageError
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from flows.train import Judgement
+    from flows.evaluate import Judgement
 
 
 def refuse_figure(path: str) -> None:

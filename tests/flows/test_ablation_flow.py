@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows import train as flow
+from flows import evaluate as flow
 from flows.progress import reporting
 from models.ablation import AblationSettings, ablate
 from models.checkpoints import load

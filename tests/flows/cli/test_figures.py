@@ -12,7 +12,7 @@ from flows.bench.generated import RUN_ID, Block, tables
 from flows.cli.errors import UsageError
 from flows.cli.figures import write_parity, write_ranking
 from flows.cli.main import app
-from flows.train import Judgement
+from flows.evaluate import Judgement
 from models.arrays import LabelledArrays
 from models.predictor import Predictions
 from models.specs import GroupSpec, InputSpec

@@ -1,4 +1,4 @@
-"""`lihop evaluate --ablate groups` and `lihop train --groups`: what they print, and what they refuse."""
+"""`lihop evaluate --ablate groups`, and a checkpoint of some groups: what they print and refuse."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from flows import train as flow
+from flows import evaluate as flow
 from models.checkpoints import load
 from tests.campaigns import RecordingSteps, labelled_noise, write_checkpoint, write_good
 from tests.models.conftest import make_rows
@@ -81,28 +81,6 @@ class TestAblate:
         assert result.is_one_message
         for message in messages:
             assert message in result.err
-
-
-class TestTrainGroups:
-    def test_a_checkpoint_of_some_groups(self, lihop, splits, tmp_path, monkeypatch):
-        from models import settings
-
-        quick = {"calibration_folds": 2, "calibration_members": 1, "channels": 4, "blocks": 1}
-        fields = settings.TrainSettings
-
-        monkeypatch.setattr(settings, "TrainSettings", lambda **given: fields(**quick, **given))
-        flags = ["--members", "1", "--epochs", "1", "--groups", "topology, local"]
-        result = lihop("train", "--output", tmp_path / "some", *flags)
-        assert result.code == 0, result.err
-        assert load(tmp_path / "some").spec.names() == ("local", "topology")
-
-    @pytest.mark.parametrize("groups", ["geometry", "", "local,local", "local,"])
-    def test_groups_that_there_are_not(self, lihop, splits, groups):
-        result = lihop("train", "--groups", groups)
-        assert result.code == 2
-        assert result.is_one_message
-        assert "groups" in result.err
-        assert splits == []
 
 
 class TestCheckpointOfSomeGroups:
