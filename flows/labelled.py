@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,9 +14,15 @@ from tasks.datasets import devi2025
 from tasks.datasets.errors import DatasetError
 from tasks.descriptors.assemble import INPUT_SPEC, describe_batch
 
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
 DATASETS = ("devi2025",)
 BATCH = 10
 DESCRIBING = "describing hops"
+
+_described: dict[tuple[str, str, int, int], LabelledArrays] = {}
+"""Splits that this process has described already, by file, split, size and time of change."""
 
 
 def describe_entries(work: tuple[list[dict[str, Any]], devi2025.Split]) -> tuple[list[dict[str, Any]], Any]:
@@ -42,16 +48,17 @@ def describe_entries(work: tuple[list[dict[str, Any]], devi2025.Split]) -> tuple
 
 
 def load_labelled(
-    dataset: str, split: Literal["train", "test"], *, data_dir: str | None = None, workers: int = 2
+    dataset: str, split: Literal["train", "test", "all"], *, data_dir: str | None = None, workers: int = 2
 ) -> LabelledArrays:
-    """Read and describe one split of a data set.
+    """Read and describe hops of a data set.
 
     Parameters
     ----------
     dataset : str
         Name of the data set; devi2025 is the one there is.
-    split : {"train", "test"}
-        The split that its authors published.
+    split : {"train", "test", "all"}
+        The split that its authors published; "all" gives the training rows and then the test rows. Each is
+        in the order of its ids, and what this process has described once is not described again.
     data_dir : str, optional
         Folder that holds the data set's folder.
     workers : int
@@ -60,12 +67,52 @@ def load_labelled(
     Raises
     ------
     DatasetError
-        When there is no such data set, or its files are not found or not what they should be.
+        When there is no such data set or split, or its files are not found or not what they should be.
     """
     if dataset not in DATASETS:
         raise DatasetError(f"--dataset {dataset}: there is no such data set; there are {', '.join(DATASETS)}")
+    if split not in (*devi2025.FILES, "all"):
+        raise DatasetError(f"split {split!r}: there is no such split; there are train, test and all")
+    wanted: tuple[devi2025.Split, ...] = ("train", "test") if split == "all" else (split,)
     folder = devi2025.find_data_dir(None if data_dir is None else Path(data_dir))
+    return joined([_split(folder, part, workers) for part in wanted])
+
+
+def joined(parts: Sequence[LabelledArrays]) -> LabelledArrays:
+    """Return the rows of several sets one after another.
+
+    Raises
+    ------
+    InputError
+        When an id stands in two of them.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    return LabelledArrays(
+        inputs={
+            name: np.concatenate([part.inputs[name] for part in parts]) for name in parts[0].spec.names()
+        },
+        barrier_ev=np.concatenate([part.barrier_ev for part in parts]),
+        ids=tuple(identifier for part in parts for identifier in part.ids),
+        hosts=tuple(host for part in parts for host in part.hosts),
+        ions=tuple(ion for part in parts for ion in part.ions),
+        spec=parts[0].spec,
+    )
+
+
+def _split(folder: Path, split: devi2025.Split, workers: int) -> LabelledArrays:
+    """Return one split, described now or earlier by this process."""
+    path = folder / devi2025.FILES[split]
     entries = devi2025.read_entries(folder, split)
+    state = path.stat()
+    key = (str(path.resolve()), split, state.st_size, state.st_mtime_ns)
+    if key not in _described:
+        _described[key] = _describe(entries, split, workers)
+    return _described[key]
+
+
+def _describe(entries: list[dict[str, Any]], split: devi2025.Split, workers: int) -> LabelledArrays:
+    """Describe entries over a pool of processes, in the order of their ids."""
     work = [(entries[start : start + BATCH], split) for start in range(0, len(entries), BATCH)]
     reporter().stage(DESCRIBING, len(entries))
     labels: list[dict[str, Any]] = []

@@ -1,0 +1,83 @@
+"""Labelled hops as arrays: the splits of a data set, their order, and that nothing is described twice."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from flows import labelled
+from tasks.datasets import devi2025
+from tasks.datasets.errors import DatasetError
+from tests.tasks.datasets.test_devi2025 import entry
+
+COUNTS = {"train": 3, "test": 2}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder in devi2025's layout with a handful of toy entries, in no order."""
+    monkeypatch.setattr(devi2025, "COUNTS", COUNTS)
+    for split, jids in {"train": (12, 2, 7), "test": (2, 0)}.items():
+        entries = [entry() | {"jid": jid, "target": 0.1 * (jid + 1)} for jid in jids]
+        (tmp_path / devi2025.FILES[split]).write_text(json.dumps(entries))
+    return tmp_path
+
+
+@pytest.fixture
+def described(monkeypatch):
+    """Describe in this process; what was described."""
+    seen = []
+
+    class Here:
+        def __init__(self, _pool):
+            pass
+
+        def over_pool(self, _stage, call, payloads):
+            for payload in reversed(payloads):
+                seen.extend((payload[1], row["jid"]) for row in payload[0])
+                yield payload, call(payload)
+
+    monkeypatch.setattr(labelled, "PlainSteps", Here)
+    monkeypatch.setattr(labelled, "BATCH", 2)
+    return seen
+
+
+def test_all_is_train_and_then_test_each_by_id(folder, described):
+    parts = [labelled.load_labelled("devi2025", split, data_dir=str(folder)) for split in ("train", "test")]
+    both = labelled.load_labelled("devi2025", "all", data_dir=str(folder))
+    assert both.ids == (
+        "devi2025:train-12",
+        "devi2025:train-2",
+        "devi2025:train-7",
+        "devi2025:test-0",
+        "devi2025:test-2",
+    )
+    assert both.ids == parts[0].ids + parts[1].ids
+    assert both.barrier_ev == pytest.approx([1.3, 0.3, 0.8, 0.1, 0.3])
+    for name, values in both.inputs.items():
+        assert np.array_equal(values, np.concatenate([p.inputs[name] for p in parts]), equal_nan=True)
+
+
+def test_what_was_described_is_not_described_again(folder, described):
+    labelled.load_labelled("devi2025", "test", data_dir=str(folder))
+    assert sorted(described) == [("test", 0), ("test", 2)]
+    labelled.load_labelled("devi2025", "all", data_dir=str(folder))
+    labelled.load_labelled("devi2025", "train", data_dir=str(folder))
+    assert sorted(described) == [("test", 0), ("test", 2), ("train", 2), ("train", 7), ("train", 12)]
+
+
+def test_a_file_that_changed_is_described_anew(folder, described):
+    labelled.load_labelled("devi2025", "test", data_dir=str(folder))
+    changed = [entry() | {"jid": jid, "target": 9.5} for jid in (0, 2)]
+    (folder / devi2025.FILES["test"]).write_text(json.dumps(changed))
+    again = labelled.load_labelled("devi2025", "test", data_dir=str(folder))
+    assert again.barrier_ev == pytest.approx([9.5, 9.5])
+
+
+def test_splits_and_sets_that_there_are_not(folder):
+    with pytest.raises(DatasetError, match="train, test and all"):
+        labelled.load_labelled("devi2025", "validation", data_dir=str(folder))
+    with pytest.raises(DatasetError, match="no such data set"):
+        labelled.load_labelled("devi2024", "train", data_dir=str(folder))
