@@ -8,6 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 GroupName = Literal["local", "profile", "topology", "chemistry"]
 GROUP_NAMES: tuple[GroupName, ...] = ("local", "profile", "topology", "chemistry")
+NETWORK_NAMES = ("cnn", "rnn", "fourier")
+"""Networks that can be trained, by the name that settings give them."""
 
 
 class GroupSpec(BaseModel):

@@ -12,6 +12,7 @@ from flows.cli.errors import UsageError
 from flows.cli.output import print_json, print_table
 from flows.progress import bars
 from flows.settings import resolve
+from models.specs import NETWORK_NAMES
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Dataset = Annotated[str, typer.Option(help="Data set: devi2025.")]
@@ -42,7 +43,7 @@ def register(app: typer.Typer) -> None:
 def train(
     output: Annotated[str, typer.Option(help="Folder to write the checkpoint to.")] = "runs/checkpoint",
     dataset: Dataset = "devi2025",
-    arch: Annotated[str | None, typer.Option(help="Network: cnn.")] = None,
+    arch: Annotated[str | None, typer.Option(help=f"Network: {', '.join(NETWORK_NAMES)}.")] = None,
     members: Annotated[int | None, typer.Option(help="Networks in the ensemble.")] = None,
     groups: Annotated[
         str | None,

@@ -7,13 +7,19 @@ from typing import TYPE_CHECKING
 from models.errors import ModelError
 from models.networks.base import BarrierNetwork, NetworkShape, both_directions, reverse
 from models.networks.cnn import ResidualCNN
+from models.networks.fourier import FourierNetwork
+from models.networks.rnn import RecurrentNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from models.settings import TrainSettings
 
-NETWORKS: Mapping[str, Callable[[NetworkShape], BarrierNetwork]] = {"cnn": ResidualCNN}
+NETWORKS: Mapping[str, Callable[[NetworkShape], BarrierNetwork]] = {
+    "cnn": ResidualCNN,
+    "rnn": RecurrentNetwork,
+    "fourier": FourierNetwork,
+}
 
 
 def build_network(sizes: Mapping[str, tuple[int, ...]], settings: TrainSettings) -> BarrierNetwork:

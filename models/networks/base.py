@@ -38,6 +38,38 @@ class BarrierNetwork(nn.Module, ABC):
         """Return standardised log barriers, ``(n,)``."""
 
 
+class VectorBranch(nn.Module):
+    """A linear map and one residual block."""
+
+    def __init__(self, n_keys: int, width: int, dropout: float) -> None:
+        super().__init__()
+        self.stem = nn.Linear(n_keys, width)
+        self.body = nn.Sequential(
+            nn.LayerNorm(width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
+        )  # fmt: skip
+
+    def forward(self, value: Tensor) -> Tensor:
+        """Return features ``(n, width)`` of a vector ``(n, keys)``."""
+        start = self.stem(value)
+        return nn.functional.silu(start + self.body(start))
+
+
+def make_head(width: int, settings: TrainSettings) -> nn.Sequential:
+    """Return the small network that maps ``width`` fused features to one number."""
+    return nn.Sequential(
+        nn.Dropout(settings.dropout),
+        nn.Linear(width, settings.fused),
+        nn.SiLU(),
+        nn.Dropout(settings.dropout),
+        nn.Linear(settings.fused, 1),
+    )
+
+
+def mean_and_maximum(features: Tensor) -> Tensor:
+    """Return mean and maximum along the path, ``(n, 2 width)``, of features ``(n, width, positions)``."""
+    return torch.cat([features.mean(dim=-1), features.amax(dim=-1)], dim=1)
+
+
 def reverse(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """Return the inputs of the reversed hops: images flip along the path, vectors stay."""
     return {name: _flip_image(value) for name, value in inputs.items()}

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from models.networks.base import IMAGE_NDIM, BarrierNetwork, NetworkShape
+from models.networks.base import (
+    IMAGE_NDIM,
+    BarrierNetwork,
+    NetworkShape,
+    VectorBranch,
+    make_head,
+    mean_and_maximum,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -48,22 +55,7 @@ class _ImageBranch(nn.Module):
 
     def forward(self, value: Tensor) -> Tensor:
         features = nn.functional.silu(self.blocks(self.stem(value)))
-        return torch.cat([features.mean(dim=-1), features.amax(dim=-1)], dim=1)
-
-
-class _VectorBranch(nn.Module):
-    """A linear map and one residual block."""
-
-    def __init__(self, n_keys: int, width: int, dropout: float) -> None:
-        super().__init__()
-        self.stem = nn.Linear(n_keys, width)
-        self.body = nn.Sequential(
-            nn.LayerNorm(width), nn.SiLU(), nn.Dropout(dropout), nn.Linear(width, width)
-        )  # fmt: skip
-
-    def forward(self, value: Tensor) -> Tensor:
-        start = self.stem(value)
-        return nn.functional.silu(start + self.body(start))
+        return mean_and_maximum(features)
 
 
 class ResidualCNN(BarrierNetwork):
@@ -79,16 +71,10 @@ class ResidualCNN(BarrierNetwork):
                 branches[name] = _ImageBranch(size[0], settings.channels, settings.blocks, settings.dropout)
                 width += 2 * settings.channels
             else:
-                branches[name] = _VectorBranch(size[0], settings.hidden, settings.dropout)
+                branches[name] = VectorBranch(size[0], settings.hidden, settings.dropout)
                 width += settings.hidden
         self.branches = nn.ModuleDict(branches)
-        self.head = nn.Sequential(
-            nn.Dropout(settings.dropout),
-            nn.Linear(width, settings.fused),
-            nn.SiLU(),
-            nn.Dropout(settings.dropout),
-            nn.Linear(settings.fused, 1),
-        )
+        self.head = make_head(width, settings)
 
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return standardised log barriers, ``(n,)``."""

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+import torch
 
 from models.arrays import LabelledArrays
+from models.checkpoints import load
 from models.errors import InputError, VersionError
 from models.networks import NETWORKS
 from models.predictor import Predictor
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 SAME_EV = 1e-6
+DEVICES_AGREE_EV = 1e-4
 N = 48
 
 
@@ -41,11 +44,13 @@ def _rows() -> LabelledArrays:
     )
 
 
-def _trained(arch: str, groups: tuple[GroupName, ...] = GROUP_NAMES) -> Callable[[], Predictor]:
+def _trained(
+    arch: str, groups: tuple[GroupName, ...] = GROUP_NAMES, seed: int = 0
+) -> Callable[[], Predictor]:
     def build() -> Predictor:
         settings = TrainSettings(
-            arch=arch, groups=groups, members=2, epochs=4, batch_size=16, channels=8, blocks=1, hidden=8,
-            fused=8, calibration_folds=2, calibration_members=2,
+            arch=arch, groups=groups, seed=seed, members=2, epochs=4, batch_size=16, channels=8, blocks=1,
+            hidden=8, fused=8, calibration_folds=2, calibration_members=2,
         )  # fmt: skip
         return train_checkpoint(_rows(), settings, name=arch, trained_on="synthetic rows")
 
@@ -159,6 +164,43 @@ def test_groups_that_it_does_not_take_may_be_absent(predictor, inputs):
     whole = predictor.predict(inputs).barrier_ev
     taken = {name: inputs[name] for name in predictor.spec.names()}
     np.testing.assert_array_equal(predictor.predict(taken).barrier_ev, whole)
+
+
+def test_other_floats_give_the_same_in_double_precision_out(predictor, inputs):
+    single = _fields(predictor.predict(inputs))
+    double = _fields(predictor.predict({name: array.astype(np.float64) for name, array in inputs.items()}))
+    for name, values in single.items():
+        assert values.dtype == np.float64, name
+        np.testing.assert_array_equal(double[name], values, err_msg=name)
+
+
+def test_what_is_saved_predicts_the_same(predictor, inputs, tmp_path):
+    before = _fields(predictor.predict(inputs))
+    predictor.save(tmp_path / "saved")
+    again = load(tmp_path / "saved", expected=predictor.spec)
+    assert again.digest == predictor.digest
+    for name, values in _fields(again.predict(inputs)).items():
+        np.testing.assert_array_equal(values, before[name], err_msg=name)
+
+
+def test_trainer_and_plain_forward_pass_agree(predictor, inputs):
+    by_trainer = _fields(predictor.predict(inputs, accelerator="cpu"))
+    for name, values in _fields(predictor.predict_plain(inputs)).items():
+        np.testing.assert_allclose(values, by_trainer[name], atol=SAME_EV, err_msg=name)
+
+
+@pytest.mark.parametrize("arch", sorted(NETWORKS))
+def test_the_same_seed_gives_the_same_digest_and_another_another(arch):
+    first, second = _trained(arch)(), _trained(arch)()
+    assert first.digest == second.digest
+    assert _trained(arch, seed=1)().digest != first.digest
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device, and there is none")
+def test_cpu_and_cuda_agree(predictor, inputs):
+    on_cpu = predictor.predict(inputs, accelerator="cpu").barrier_ev
+    on_cuda = predictor.predict(inputs, accelerator="cuda").barrier_ev
+    np.testing.assert_allclose(on_cuda, on_cpu, atol=DEVICES_AGREE_EV)
 
 
 def test_missing_values_are_tolerated_everywhere(predictor, inputs):
