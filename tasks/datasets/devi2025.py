@@ -14,20 +14,17 @@ from __future__ import annotations
 
 import json
 import os
-from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from pymatgen.core import Composition, Structure
+from pymatgen.core import Structure
 
 from tasks.datasets.errors import DatasetError
-from tasks.hops.path import HopEnvironment, hop_environment
-from tasks.hops.sites import assign_charges
+from tasks.datasets.records import HopRecord, LabelledHop, labelled, relax
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 Split = Literal["train", "test"]
 
@@ -35,43 +32,10 @@ NAME = "devi2025"
 FILES: dict[Split, str] = {"train": "train_5images.json", "test": "test_5images.json"}
 COUNTS: dict[Split, int] = {"train": 559, "test": 60}
 N_IMAGES = 5
+METHOD = "DFT-NEB of the literature, functionals mixed"
 
 SAME_SITE_ANG = 0.5
 """A host atom of the moving element this near to an end is that end's own atom, written twice."""
-
-
-@dataclass(frozen=True)
-class LabelledHop:
-    """One hop whose barrier is known.
-
-    Parameters
-    ----------
-    hop_id : str
-        `{split}-{jid}`; `jid` alone repeats between the splits.
-    name : str
-        The entry's name; several hops of one system carry a suffix.
-    formula : str
-        Reduced formula with both ends filled.
-    ion : str
-        Element symbol of the moving ion.
-    host_formula : str
-        Reduced formula without the moving ion: the group for folds with whole hosts held out.
-    split : {"train", "test"}
-        The authors' split.
-    barrier_ev : float
-        The DFT-NEB barrier.
-    environment : HopEnvironment
-        The path and its surroundings.
-    """
-
-    hop_id: str
-    name: str
-    formula: str
-    ion: str
-    host_formula: str
-    split: Split
-    barrier_ev: float
-    environment: HopEnvironment
 
 
 def find_data_dir(explicit: Path | None = None) -> Path:
@@ -188,6 +152,30 @@ def structure_of(entry: dict[str, Any]) -> Structure:
     return Structure(lattice, species, np.concatenate([ends, host[kept]]), to_unit_cell=False)
 
 
+def record_of(entry: dict[str, Any], split: Split) -> HopRecord:
+    """Return one entry as it was read.
+
+    Raises
+    ------
+    DatasetError
+        If the first five sites are not one ion at evenly spaced points.
+    """
+    structure = structure_of(entry)
+    total = structure.composition.get_el_amt_dict()[structure[0].specie.symbol]
+    return HopRecord(
+        hop_id=f"{split}-{entry['jid']}",
+        name=str(entry["sys_name"]),
+        split=split,
+        structure=structure,
+        i=0,
+        j=1,
+        image=(0, 0, 0),
+        barrier_ev=float(entry["target"]),
+        method=METHOD,
+        host_ion_fraction=(total - 2.0) / total,
+    )
+
+
 def hop_of(entry: dict[str, Any], split: Split) -> LabelledHop:
     """Return one entry as a labelled hop with its straight path.
 
@@ -203,8 +191,8 @@ def hop_of(entry: dict[str, Any], split: Split) -> LabelledHop:
     LabelledHop
         With the environment of its straight path.
     """
-    structure = structure_of(entry)
-    return _labelled(entry, split, structure, _cut(structure)())
+    record = record_of(entry, split)
+    return labelled(record, record.cut()())
 
 
 def relaxed_hops(entries: Sequence[dict[str, Any]], split: Split) -> list[LabelledHop]:
@@ -222,50 +210,7 @@ def relaxed_hops(entries: Sequence[dict[str, Any]], split: Split) -> list[Labell
     list of LabelledHop
         In the order given; `HopEnvironment.relaxed` says how each relaxation went.
     """
-    # Here and not at the top of the file: torch takes seconds to import, and straight paths do without.
-    from tasks.hops.relax import relaxed_environments
-
-    structures = [structure_of(entry) for entry in entries]
-    environments = relaxed_environments([_cut(structure) for structure in structures])
-    return [
-        _labelled(entry, split, structure, environment)
-        for entry, structure, environment in zip(entries, structures, environments, strict=True)
-    ]
-
-
-def _cut(structure: Structure) -> Callable[..., HopEnvironment]:
-    """Return what cuts the surroundings of an entry's hop out of its structure."""
-    ion = structure[0].specie.symbol
-    total = structure.composition.get_el_amt_dict()[ion]
-    return partial(
-        hop_environment,
-        structure,
-        assign_charges(structure),
-        0,
-        1,
-        (0, 0, 0),
-        working_ion=ion,
-        host_working_ion_fraction=(total - 2.0) / total,
-    )
-
-
-def _labelled(
-    entry: dict[str, Any], split: Split, structure: Structure, environment: HopEnvironment
-) -> LabelledHop:
-    """Put together what is known of one entry."""
-    ion = environment.working_ion
-    amounts = structure.composition.get_el_amt_dict()
-    host = {element: amount for element, amount in amounts.items() if element != ion}
-    return LabelledHop(
-        hop_id=f"{split}-{entry['jid']}",
-        name=str(entry["sys_name"]),
-        formula=structure.composition.reduced_formula,
-        ion=ion,
-        host_formula=Composition(host).reduced_formula,
-        split=split,
-        barrier_ev=float(entry["target"]),
-        environment=environment,
-    )
+    return relax([record_of(entry, split) for entry in entries])
 
 
 def iterate(data_dir: Path, split: Split | Literal["all"] = "all") -> Iterator[LabelledHop]:
