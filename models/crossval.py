@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.training import OnFit, train_ensemble
+from models.training import Keeping, OnFit, train_ensemble
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -27,6 +28,7 @@ def out_of_fold(
     accelerator: str = "auto",
     progress: bool = False,
     on_fit: OnFit | None = None,
+    keep: Keeping | None = None,
 ) -> NDArray[np.float64]:
     """Refit fold by fold and predict what was held out.
 
@@ -40,7 +42,7 @@ def out_of_fold(
         The fold of each row, ``(n,)``.
     members : int
         Networks in each fold's ensemble.
-    accelerator, progress, on_fit
+    accelerator, progress, on_fit, keep
         As for ``train_ensemble``; ``on_fit`` counts over all folds.
 
     Returns
@@ -60,6 +62,7 @@ def out_of_fold(
             accelerator=accelerator,
             progress=progress,
             on_fit=_counted(on_fit, position * members, len(folds) * members),
+            keep=keep,
         )
         predicted[held_out] = found
     return predicted
@@ -75,6 +78,7 @@ def predict_fold(
     accelerator: str = "auto",
     progress: bool = False,
     on_fit: OnFit | None = None,
+    keep: Keeping | None = None,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Refit without one fold and predict it; parameters are those of ``out_of_fold``.
 
@@ -92,6 +96,7 @@ def predict_fold(
         accelerator=accelerator,
         progress=progress,
         on_fit=on_fit,
+        keep=None if keep is None else replace(keep, purpose=f"calibration-fold-{fold}"),
     )
     inputs = {name: array[held_out] for name, array in rows.inputs.items()}
     return held_out, ensemble.member_log_barriers(inputs, accelerator=accelerator)

@@ -60,6 +60,12 @@ def _tensors(arrays: Mapping[str, FloatArray]) -> dict[str, Tensor]:
     return {name: torch.from_numpy(array) for name, array in arrays.items()}
 
 
+def _labelled(rows: LabelledArrays, standardiser: Standardiser) -> HopTensors:
+    tensors = _tensors(standardiser.transform(rows.inputs))
+    tensors[TARGET] = torch.from_numpy(standardiser.target(rows.log_barrier()))
+    return HopTensors(tensors)
+
+
 def _loader(data: HopTensors, batches: SeededBatches) -> DataLoader[Batch]:
     # The data set takes a whole batch of indices, so the loader itself must not batch.
     return DataLoader(data, sampler=batches, batch_size=None)
@@ -72,14 +78,33 @@ class TrainingData(pl.LightningDataModule):
         self, training: LabelledArrays, standardiser: Standardiser, *, batch_size: int, seed: int
     ) -> None:
         super().__init__()
-        tensors = _tensors(standardiser.transform(training.inputs))
-        tensors[TARGET] = torch.from_numpy(standardiser.target(training.log_barrier()))
-        self.data = HopTensors(tensors)
+        self.data = _labelled(training, standardiser)
         self.batches = SeededBatches(len(training), batch_size, seed)
 
     def train_dataloader(self) -> DataLoader[Batch]:
         """Return the shuffled batches."""
         return _loader(self.data, self.batches)
+
+
+class WatchedTrainingData(TrainingData):
+    """The same, and batches of hops that are held out, in order."""
+
+    def __init__(
+        self,
+        training: LabelledArrays,
+        held_out: LabelledArrays,
+        standardiser: Standardiser,
+        *,
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__(training, standardiser, batch_size=batch_size, seed=seed)
+        self.held_out = _labelled(held_out, standardiser)
+        self.held_out_batches = SeededBatches(len(held_out), batch_size)
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Return the batches that are held out."""
+        return _loader(self.held_out, self.held_out_batches)
 
 
 class PredictionData(pl.LightningDataModule):

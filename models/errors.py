@@ -21,3 +21,11 @@ class VersionError(CheckpointError):
 
 class SeenRowsError(ModelError):
     """A checkpoint was asked to be judged on rows that it was trained on."""
+
+
+class AcceleratorError(ModelError):
+    """A device was asked for that does not exist."""
+
+
+class UnfinishedError(ModelError):
+    """A training that was cut off cannot be gone on with as asked."""

@@ -11,8 +11,12 @@ import pytorch_lightning as pl
 import torch
 from lightning_fabric.plugins.environments.lightning import LightningEnvironment
 
+from models.errors import AcceleratorError
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
+
+    from pytorch_lightning.callbacks import Callback
 
 _CHATTY_LOGGERS = ("pytorch_lightning.utilities.rank_zero", "lightning_fabric.utilities.seed")
 # Batches come from tensors in memory: worker processes would only add cost.
@@ -21,6 +25,35 @@ _EXPECTED_WARNINGS = (
     # Lightning still asks torch in a way that torch deprecates.
     r".*`isinstance\(treespec, LeafSpec\)` is deprecated.*",
 )
+
+
+ACCELERATORS = ("auto", "cpu", "cuda")
+
+
+def resolve_accelerator(name: str) -> str:
+    """Return the device that training runs on, ``cpu`` or ``cuda``.
+
+    Parameters
+    ----------
+    name : str
+        One of ``ACCELERATORS``; ``auto`` takes CUDA where there is a device, and the CPU elsewhere.
+
+    Raises
+    ------
+    AcceleratorError
+        If there is no such accelerator, or no CUDA device.
+    """
+    if name not in ACCELERATORS:
+        raise AcceleratorError(f"accelerator {name!r} is not known; allowed are {', '.join(ACCELERATORS)}")
+    there_is_cuda = torch.cuda.is_available()
+    if name == "cuda" and not there_is_cuda:
+        raise AcceleratorError(
+            "accelerator 'cuda' was asked for, and torch finds no CUDA device; install a build of torch for "
+            "CUDA and its driver, or use cpu"
+        )
+    if name == "auto":
+        return "cuda" if there_is_cuda else "cpu"
+    return name
 
 
 @contextlib.contextmanager
@@ -63,7 +96,11 @@ def reproducible(seed: int | None) -> Iterator[None]:
 
 
 def make_trainer(
-    *, accelerator: str = "auto", progress: bool = False, max_epochs: int | None = None
+    *,
+    accelerator: str = "auto",
+    progress: bool = False,
+    max_epochs: int | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> pl.Trainer:
     """Return a Trainer on one device that writes nothing to disk.
 
@@ -75,6 +112,8 @@ def make_trainer(
         Whether to show Lightning's progress bar.
     max_epochs : int, optional
         Passes over the training rows.
+    callbacks : sequence of Callback
+        Called as a fit goes on.
     """
     return pl.Trainer(
         accelerator=accelerator,
@@ -87,4 +126,7 @@ def make_trainer(
         # One process, also inside a Slurm allocation, which Lightning would take for its own.
         plugins=[LightningEnvironment()],
         max_epochs=max_epochs,
+        callbacks=list(callbacks),
+        # Validation is a part of training here, not a check that the code runs.
+        num_sanity_val_steps=0,
     )

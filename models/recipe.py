@@ -14,7 +14,7 @@ from models.crossval import out_of_fold
 from models.domain import fit_domain
 from models.ensemble import log_mean_and_spread
 from models.evaluation import barrier_metrics
-from models.training import OnFit, train_ensemble
+from models.training import Keeping, OnFit, train_ensemble
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +33,7 @@ def train_checkpoint(
     progress: bool = False,
     accelerator: str = "auto",
     on_fit: OnFit | None = None,
+    keep: Keeping | None = None,
 ) -> Checkpoint:
     """Train, calibrate and assemble a checkpoint; the same digest from the same seed on the same machine.
 
@@ -51,6 +52,8 @@ def train_checkpoint(
     on_fit : OnFit, optional
         Called after each network, as ``on_fit(purpose, done, total)``; the purposes are ``calibration``,
         then ``member``.
+    keep : Keeping, optional
+        What is kept of every network as it is fitted, so that a training that is cut off can go on.
     """
     folds = host_folds(dataset.hosts, settings.calibration_folds, settings.seed)
     held_out = out_of_fold(
@@ -61,6 +64,7 @@ def train_checkpoint(
         accelerator=accelerator,
         progress=progress,
         on_fit=on_fit,
+        keep=keep,
     )
     calibration = calibrate(dataset.log_barrier(), held_out, dataset.hosts)
     ensemble = train_ensemble(
@@ -70,6 +74,7 @@ def train_checkpoint(
         accelerator=accelerator,
         progress=progress,
         on_fit=on_fit,
+        keep=keep,
     )
     z_scores = ensemble.standardiser.z_scores(dataset.inputs)
     return Checkpoint(

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.specs import GROUP_NAMES, GroupName
 
-LATER_FIELDS: dict[str, object] = {}
+LATER_FIELDS: dict[str, object] = {"patience": None, "validation_share": 0.1}
 """Settings that the first checkpoints lack, each with the value that means what training did without it.
 
 A field added to ``TrainSettings`` needs an entry here, so that old checkpoints stay readable and keep their
@@ -35,6 +35,12 @@ class TrainSettings(BaseModel):
     members: int = Field(default=5, ge=1, le=64, description="networks in the ensemble")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the first member; others count up")
     epochs: int = Field(default=40, ge=1, le=5000, description="passes over the training rows")
+    patience: int | None = Field(
+        default=None, ge=1, le=5000, description="epochs without a better validation loss before a stop"
+    )
+    validation_share: float = Field(
+        default=0.1, gt=0, le=0.5, description="share of the rows, whole hosts, that patience watches"
+    )
     batch_size: int = Field(default=64, ge=2, le=65536)
     learning_rate: float = Field(default=3e-3, gt=0, le=1, description="peak of the one-cycle schedule")
     weight_decay: float = Field(default=0.03, ge=0, le=10, description="L2 penalty, decoupled (AdamW)")

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from models.data import TARGET, Batch, TrainingData, augment
+from models.data import TARGET, Batch, TrainingData, WatchedTrainingData, augment
+from models.early_stopping import VALIDATION_LOSS, BestWeights, stop_early, validation_rows
 from models.ensemble import Ensemble
-from models.lightning import make_trainer, quiet, reproducible
-from models.networks import BarrierNetwork, build_network
+from models.fit_logs import EpochLog, OnEpoch, open_loggers
+from models.fit_store import FitStore, fit_key, rows_digest
+from models.lightning import make_trainer, quiet, reproducible, resolve_accelerator
+from models.networks import BarrierNetwork, both_directions, build_network
 from models.standardise import Standardiser, fit_standardiser
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
+    from pytorch_lightning.callbacks import Callback
     from pytorch_lightning.utilities.types import OptimizerLRScheduler
 
     from models.arrays import LabelledArrays
@@ -30,6 +37,28 @@ class OnFit(Protocol):
 
     def __call__(self, purpose: str, done: int, total: int) -> None:
         """Report that ``done`` of ``total`` networks stand."""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What is kept and told of every fit; none of it changes the weights.
+
+    Attributes
+    ----------
+    store : FitStore, optional
+        Where finished fits are kept, and looked for before a network is fitted.
+    logs : Path, optional
+        Folder of the logs, a folder a network in it.
+    on_epoch : OnEpoch, optional
+        Called after every epoch, as ``on_epoch(label, done, total)``.
+    purpose : str
+        Label of the networks; each one's number in its ensemble is appended.
+    """
+
+    store: FitStore | None = None
+    logs: Path | None = None
+    on_epoch: OnEpoch | None = None
+    purpose: str = "member"
 
 
 class BarrierModule(pl.LightningModule):
@@ -65,6 +94,16 @@ class BarrierModule(pl.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
+class WatchedModule(BarrierModule):
+    """The same, with a loss on hops that are held out."""
+
+    def validation_step(self, batch: Batch, *_args: object) -> None:
+        """Log the loss of one batch as it would be predicted: whole, and meant over both directions."""
+        inputs = {name: value for name, value in batch.items() if name != TARGET}
+        loss = self.loss(both_directions(self.network, inputs), batch[TARGET])
+        self.log(VALIDATION_LOSS, loss, logger=False, batch_size=len(batch[TARGET]))
+
+
 def train_network(
     training: LabelledArrays,
     standardiser: Standardiser,
@@ -73,13 +112,15 @@ def train_network(
     *,
     accelerator: str = "auto",
     progress: bool = False,
+    keep: Keeping | None = None,
+    label: str = "member-0",
 ) -> BarrierNetwork:
     """Train one network; the same seed on the same machine gives the same weights.
 
     Parameters
     ----------
     training : LabelledArrays
-        The rows to learn from.
+        The rows to learn from. With ``settings.patience`` some of their hosts are held out, by the seed.
     standardiser : Standardiser
         Fitted on the same rows.
     settings : TrainSettings
@@ -87,9 +128,13 @@ def train_network(
     seed : int
         Decides initial weights, order, augmentation and dropout.
     accelerator : str
-        Lightning's name of the device.
+        ``auto``, ``cpu`` or ``cuda``; the last two do not give the same weights.
     progress : bool
         Whether to show Lightning's progress bar.
+    keep : Keeping, optional
+        Its logs and its ``on_epoch`` are heeded here.
+    label : str
+        What the network is called in them.
 
     Returns
     -------
@@ -97,12 +142,49 @@ def train_network(
         On the CPU, in evaluation mode.
     """
     n_values: dict[str, int] = {group.name: group.shape[0] for group in training.spec.groups}
+    kept = Keeping() if keep is None else keep
     with quiet(), reproducible(seed):
         network = build_network(standardiser.sizes(training.spec), settings)
-        data = TrainingData(training, standardiser, batch_size=settings.batch_size, seed=seed)
-        trainer = make_trainer(accelerator=accelerator, progress=progress, max_epochs=settings.epochs)
-        trainer.fit(BarrierModule(network, settings, n_values), datamodule=data)
+        module_class, data, callbacks = _watched(network, training, standardiser, settings, seed)
+        about = {**settings.model_dump(mode="json"), "network_seed": seed}
+        loggers = [] if kept.logs is None else open_loggers(kept.logs, label, about)
+        log = EpochLog(label, loggers, kept.on_epoch)
+        trainer = make_trainer(
+            accelerator=resolve_accelerator(accelerator),
+            progress=progress,
+            max_epochs=settings.epochs,
+            callbacks=[*callbacks, log],
+        )
+        try:
+            trainer.fit(module_class(network, settings, n_values), datamodule=data)
+        finally:
+            log.close()
+        for callback in callbacks:
+            if isinstance(callback, BestWeights):
+                callback.restore()
     return network.cpu().eval()
+
+
+def _watched(
+    network: BarrierNetwork,
+    training: LabelledArrays,
+    standardiser: Standardiser,
+    settings: TrainSettings,
+    seed: int,
+) -> tuple[type[BarrierModule], TrainingData, list[Callback]]:
+    """Return what fits the network: the module, the batches, and what watches hosts held out, if any."""
+    size = settings.batch_size
+    if settings.patience is None:
+        return BarrierModule, TrainingData(training, standardiser, batch_size=size, seed=seed), []
+    held_out = validation_rows(training.hosts, settings.validation_share, seed)
+    data = WatchedTrainingData(
+        training.take(np.flatnonzero(~held_out)),
+        training.take(np.flatnonzero(held_out)),
+        standardiser,
+        batch_size=size,
+        seed=seed,
+    )
+    return WatchedModule, data, [*stop_early(network, settings.patience)]
 
 
 def train_ensemble(
@@ -113,18 +195,44 @@ def train_ensemble(
     accelerator: str = "auto",
     progress: bool = False,
     on_fit: OnFit | None = None,
+    keep: Keeping | None = None,
 ) -> Ensemble:
     """Train one network a seed behind a common standardiser, on the groups that the settings name.
 
-    Parameters are those of ``train_network``; ``on_fit`` is called after each member.
+    Parameters are those of ``train_network``; ``on_fit`` is called after each member. A fit that ``keep``'s
+    store holds is taken from there.
     """
     training = training.only(settings.groups)
     standardiser = fit_standardiser(training, settings.clip)
+    kept = Keeping() if keep is None else keep
+    device = resolve_accelerator(accelerator)
+    digest = "" if kept.store is None else rows_digest(training)
     members = []
-    for done, seed in enumerate(seeds, start=1):
-        members.append(
-            train_network(training, standardiser, settings, seed, accelerator=accelerator, progress=progress)
-        )
+    for index, seed in enumerate(seeds):
+        key = fit_key(digest, settings, seed, device)
+        network = _stored(kept.store, key, standardiser.sizes(training.spec), settings)
+        if network is None:
+            label = f"{kept.purpose}-{index}"
+            network = train_network(
+                training, standardiser, settings, seed,
+                accelerator=device, progress=progress, keep=kept, label=label,
+            )  # fmt: skip
+            if kept.store is not None:
+                kept.store.write(key, network.state_dict(), {"label": label, "seed": seed, "device": device})
+        members.append(network)
         if on_fit is not None:
-            on_fit("member", done, len(seeds))
+            on_fit("member", index + 1, len(seeds))
     return Ensemble(tuple(members), standardiser, training.spec, settings)
+
+
+def _stored(
+    store: FitStore | None, key: str, sizes: dict[str, tuple[int, ...]], settings: TrainSettings
+) -> BarrierNetwork | None:
+    state = None if store is None else store.read(key)
+    if state is None:
+        return None
+    # Building draws initial weights; the caller's random state must not move for it.
+    with torch.random.fork_rng(devices=[]):
+        network = build_network(sizes, settings)
+    network.load_state_dict(state)
+    return network.eval()
