@@ -90,6 +90,8 @@ class LabelledArrays:
         The element that moves.
     spec : InputSpec
         What the inputs are.
+    methods : tuple of str
+        How each barrier was found; empty where nobody says.
     """
 
     inputs: Inputs
@@ -98,6 +100,7 @@ class LabelledArrays:
     hosts: tuple[str, ...]
     ions: tuple[str, ...]
     spec: InputSpec
+    methods: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "inputs", check_inputs(self.inputs, self.spec))
@@ -106,6 +109,7 @@ class LabelledArrays:
         rows = {name: len(array) for name, array in self.inputs.items()}
         rows |= {"barrier_ev": len(barriers), "ids": len(self.ids)}
         rows |= {"hosts": len(self.hosts), "ions": len(self.ions)}
+        rows |= {"methods": len(self.methods)} if self.methods else {}
         if len(set(rows.values())) > 1:
             raise InputError(f"everything needs one entry a hop, got {rows}")
         if not (np.isfinite(barriers).all() and (barriers > 0).all()):
@@ -126,6 +130,7 @@ class LabelledArrays:
             hosts=tuple(self.hosts[k] for k in index),
             ions=tuple(self.ions[k] for k in index),
             spec=self.spec,
+            methods=tuple(self.methods[k] for k in index) if self.methods else (),
         )
 
     def only(self, groups: Sequence[GroupName]) -> LabelledArrays:

@@ -161,6 +161,7 @@ def record_of(entry: dict[str, Any], split: Split) -> HopRecord:
         If the first five sites are not one ion at evenly spaced points.
     """
     structure = structure_of(entry)
+    twice = len(entry["atoms"]["elements"]) - (N_IMAGES - 2) - len(structure)
     total = structure.composition.get_el_amt_dict()[structure[0].specie.symbol]
     return HopRecord(
         hop_id=f"{split}-{entry['jid']}",
@@ -173,6 +174,7 @@ def record_of(entry: dict[str, Any], split: Split) -> HopRecord:
         barrier_ev=float(entry["target"]),
         method=METHOD,
         host_ion_fraction=(total - 2.0) / total,
+        note="the file holds an end's own atom among the host too; it is kept once" if twice else "",
     )
 
 

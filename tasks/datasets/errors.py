@@ -5,3 +5,11 @@ from __future__ import annotations
 
 class DatasetError(ValueError):
     """A data set cannot be found or does not hold what it should."""
+
+
+class UnreadableHopError(DatasetError):
+    """One hop of a data set cannot be read; the others may well be."""
+
+
+class DownloadError(DatasetError):
+    """A file of a data set cannot be had, or is not the one that was published."""

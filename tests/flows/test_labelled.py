@@ -36,7 +36,7 @@ def described(monkeypatch):
 
         def over_pool(self, _stage, call, payloads):
             for payload in reversed(payloads):
-                seen.extend((payload[1], row["jid"]) for row in payload[0])
+                seen.extend(record.hop_id for record in payload[1])
                 yield payload, call(payload)
 
     monkeypatch.setattr(labelled, "PlainSteps", Here)
@@ -62,10 +62,10 @@ def test_all_is_train_and_then_test_each_by_id(folder, described):
 
 def test_what_was_described_is_not_described_again(folder, described):
     labelled.load_labelled("devi2025", "test", data_dir=str(folder))
-    assert sorted(described) == [("test", 0), ("test", 2)]
+    assert sorted(described) == ["test-0", "test-2"]
     labelled.load_labelled("devi2025", "all", data_dir=str(folder))
     labelled.load_labelled("devi2025", "train", data_dir=str(folder))
-    assert sorted(described) == [("test", 0), ("test", 2), ("train", 2), ("train", 7), ("train", 12)]
+    assert sorted(described) == ["test-0", "test-2", "train-12", "train-2", "train-7"]
 
 
 def test_a_file_that_changed_is_described_anew(folder, described):
@@ -77,7 +77,11 @@ def test_a_file_that_changed_is_described_anew(folder, described):
 
 
 def test_splits_and_sets_that_there_are_not(folder):
-    with pytest.raises(DatasetError, match="train, test and all"):
+    with pytest.raises(DatasetError, match="train, val, test and all"):
         labelled.load_labelled("devi2025", "validation", data_dir=str(folder))
+    with pytest.raises(DatasetError, match="no hops; devi2025 has train, test"):
+        labelled.load_labelled("devi2025", "val", data_dir=str(folder))
+    with pytest.raises(DatasetError, match="each data set once"):
+        labelled.load_labelled("devi2025,", "train", data_dir=str(folder))
     with pytest.raises(DatasetError, match="no such data set"):
         labelled.load_labelled("devi2024", "train", data_dir=str(folder))

@@ -1,0 +1,39 @@
+"""Refuses data sets that hold the same hop: it would count twice, or be trained on and tested."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from tasks.datasets.errors import DatasetError
+from tasks.datasets.findings import some
+from tasks.datasets.fingerprints import fingerprint, same_hops
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from tasks.datasets.records import HopRecord
+
+
+def overlap(sets: Mapping[str, Sequence[HopRecord]]) -> list[tuple[str, str]]:
+    """Return the pairs of hops of two data sets that are the same hop, as people read them."""
+    flat = [(name, record) for name, records in sets.items() for record in records]
+    told = [f"{name}:{record.hop_id} ({record.barrier_ev:g} eV)" for name, record in flat]
+    prints = [fingerprint(record) for _, record in flat]
+    return [(told[a], told[b]) for a, b, _ in same_hops(prints) if flat[a][0] != flat[b][0]]
+
+
+def refuse_overlap(sets: Mapping[str, Sequence[HopRecord]]) -> None:
+    """Refuse data sets of which two hold the same hop.
+
+    Raises
+    ------
+    DatasetError
+        Naming the pairs.
+    """
+    pairs = [" = ".join(pair) for pair in overlap(sets)]
+    if pairs:
+        raise DatasetError(
+            f"--dataset {','.join(sets)}: {len(pairs)} hops stand in two of them: {some(pairs)}. They would "
+            "count twice, or be trained on and tested; leave them out of the set that is your own, or name "
+            "one data set alone."
+        )
