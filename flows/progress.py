@@ -71,8 +71,11 @@ def bars(unit: str = "materials") -> Iterator[None]:
             self.tasks: dict[str, TaskID] = {}
 
         def stage(self, name: str, total: int) -> None:
-            """Start a bar."""
-            self.tasks[name] = self.progress.add_task(name, total=total)
+            """Start a bar; one of that name begins anew."""
+            if name in self.tasks:
+                self.progress.reset(self.tasks[name], total=total)
+            else:
+                self.tasks[name] = self.progress.add_task(name, total=total)
 
         def advance(self, name: str, count: int) -> None:
             """Move a bar on."""

@@ -1,58 +1,197 @@
-"""Training a barrier model: a data set's hops described, then learned from."""
+"""Training a barrier model: labelled hops described, learned from, and kept so that it can be cut off."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
-from flows.labelled import load_labelled
+from flows.labelled import joined, load_labelled
 from flows.progress import reporter
+from tasks.descriptors.assemble import INPUT_SPEC
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    from collections.abc import Sequence
 
+    from models.arrays import LabelledArrays
     from models.settings import TrainSettings
 
 PUBLISHED = "published"
-TRAINED_ON = (
-    "devi2025, the authors' 559 training hops (arXiv 2508.06459, 2508.06436; MIT licence); "
-    "their 60 test hops were not used"
-)
+PRODUCTION = "production"
+Rows = Literal["train", "all"]
+NAMES: dict[Rows, str] = {"train": PUBLISHED, "all": PRODUCTION}
+NETWORKS = "training networks"
+EPOCHS = "epochs of this network"
+_DEVI2025 = "devi2025 (arXiv 2508.06459, 2508.06436; MIT licence)"
+_IN_WORDS: dict[Rows, str] = {
+    "train": f"{_DEVI2025}: the authors' 559 training hops; their 60 test hops were not used",
+    "all": f"{_DEVI2025}: all 619 hops, the authors' test hops too, so that no figure on these is claimed",
+}
 
 
 def train(
     settings: TrainSettings,
     output: Path,
     *,
-    dataset: str = "devi2025",
-    name: str = PUBLISHED,
+    datasets: Sequence[str] = ("devi2025",),
+    rows: Rows = "train",
+    name: str | None = None,
     data_dir: str | None = None,
     workers: int = 2,
+    accelerator: str = "auto",
+    logs: Path | None = None,
+    fresh: bool = False,
 ) -> dict[str, Any]:
-    """Train on the published training split and write a checkpoint folder.
+    """Train on labelled hops and write a checkpoint folder.
+
+    While it trains, a folder beside it, ``OUTPUT.unfinished``, holds the described hops and each network that
+    is fitted. Killed at any time, the same call goes on from there, and ends with the same digest.
+
+    Parameters
+    ----------
+    settings : TrainSettings
+        How to train and calibrate.
+    output : Path
+        The checkpoint's folder; what was there is replaced when the training stands.
+    datasets : sequence of str
+        Names of data sets.
+    rows : {"train", "all"}
+        Which of their hops: those published for training, or the test hops too, after which no figure on
+        these can be claimed.
+    name : str, optional
+        What the checkpoint is called: ``published`` or ``production``, by the rows, unless told otherwise.
+    data_dir : str, optional
+        Folder that holds the data sets' folders.
+    workers : int
+        Processes that describe.
+    accelerator : str
+        ``auto``, ``cpu`` or ``cuda``; the last two do not end with the same digest.
+    logs : Path, optional
+        Folder for a log of each network, as CSV and for TensorBoard; no logs unless it is given.
+    fresh : bool
+        Whether to begin anew rather than go on.
 
     Returns
     -------
     dict
-        Where it is, its digest, what it was trained on, and its figures on held-out hosts.
-    """
-    from models.recipe import train_checkpoint
+        Where it is, its digest, what it was trained on, its figures on held-out hosts, where the logs are,
+        and ``resumed_fits``, how many networks were there already.
 
-    arrays = load_labelled(dataset, "train", data_dir=data_dir, workers=workers)
-    total = settings.calibration_folds * settings.calibration_members + settings.members
-    reporter().stage("training networks", total)
-    checkpoint = train_checkpoint(
-        arrays,
-        settings,
-        name=name,
-        trained_on=TRAINED_ON,
-        on_fit=lambda _purpose, _done, _total: reporter().advance("training networks", 1),
-    )
-    checkpoint.save(output)
+    Raises
+    ------
+    UnfinishedError
+        When the training to go on with was begun otherwise.
+    AcceleratorError
+        When there is no such device.
+    DatasetError
+        When there is no such data set, or its files are not what they should be.
+    """
+    from models.fit_logs import clear_logs
+    from models.lightning import resolve_accelerator
+    from models.recipe import train_checkpoint
+    from models.training import Keeping
+    from models.unfinished import unfinished
+
+    device = resolve_accelerator(accelerator)
+    called = NAMES[rows] if name is None else name
+    asked = _asked(settings, datasets, rows, device)
+    with unfinished(unfinished_folder(output), asked, fresh=fresh) as cut_off:
+        if cut_off.resume():
+            reporter().message(f"Going on with {cut_off.folder}: {len(cut_off.store)} networks stand.")
+        elif logs is not None:
+            clear_logs(logs)
+        found_fits = len(cut_off.store)
+        arrays, trained_on = cut_off.rows(
+            lambda: load_labelled_many(datasets, rows, data_dir=data_dir, workers=workers)
+        )
+        total = settings.calibration_folds * settings.calibration_members + settings.members
+        reporter().stage(NETWORKS, total)
+        checkpoint = train_checkpoint(
+            arrays,
+            settings,
+            name=called,
+            trained_on=trained_on,
+            accelerator=device,
+            on_fit=_report_fit,
+            keep=Keeping(store=cut_off.store, logs=logs, on_epoch=_report_epoch),
+        )
+        checkpoint.save(output)
+        cut_off.finish()
     return {
         "path": str(output),
-        "name": name,
+        "name": called,
         "model_digest": checkpoint.digest,
-        "trained_on": TRAINED_ON,
+        "rows": rows,
+        "trained_on": trained_on,
         "n_training_hops": len(arrays),
         "metrics": checkpoint.metrics,
+        "accelerator": device,
+        "logs": None if logs is None else str(logs),
+        "resumed_fits": found_fits,
     }
+
+
+def load_labelled_many(
+    datasets: Sequence[str], split: Rows, *, data_dir: str | None = None, workers: int = 2
+) -> tuple[LabelledArrays, str]:
+    """Return the described hops of data sets, and what they are in words."""
+    found = [load_labelled(dataset, split, data_dir=data_dir, workers=workers) for dataset in datasets]
+    return joined(found), _IN_WORDS[split]
+
+
+def unfinished_folder(output: Path) -> Path:
+    """Return the folder beside a checkpoint's where its training is kept until it is finished."""
+    return _beside(output, "unfinished")
+
+
+def logs_folder(output: Path) -> Path:
+    """Return the folder beside a checkpoint's where its logs are; the checkpoint's own is replaced whole."""
+    return _beside(output, "logs")
+
+
+def _beside(output: Path, what: str) -> Path:
+    whole = output.resolve()
+    return output.parent / f"{whole.name}.{what}" if output.name else whole.with_name(f"{whole.name}.{what}")
+
+
+def _report_fit(purpose: str, done: int, total: int) -> None:
+    del purpose, done, total  # all networks are counted by one bar
+    reporter().advance(NETWORKS, 1)
+
+
+def _report_epoch(label: str, done: int, total: int) -> None:
+    del label  # the networks are counted by a bar of their own
+    if done == 1:
+        reporter().stage(EPOCHS, total)
+    reporter().advance(EPOCHS, 1)
+
+
+def _asked(settings: TrainSettings, datasets: Sequence[str], rows: str, device: str) -> dict[str, Any]:
+    """Return everything that decides what a training produces, apart from the rows themselves."""
+    import torch
+
+    from models.recipe import code_version
+
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "dataset": list(datasets),
+        "rows": rows,
+        "descriptors": INPUT_SPEC.versions(),
+        "accelerator": device,
+        "code": f"lihop {code_version()}, sources {_sources_digest()[:12]}",
+        "torch": torch.__version__,
+    }
+
+
+def _sources_digest() -> str:
+    """Return a digest of the code that describes and learns: a version stays while it is worked on."""
+    import models
+    import tasks
+
+    digest = hashlib.sha256()
+    for package in (models, tasks):
+        root = Path(package.__path__[0])
+        for file in sorted(root.rglob("*.py")):
+            digest.update(f"{file.relative_to(root.parent)}\n".encode())
+            digest.update(file.read_bytes())
+    return digest.hexdigest()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from typing import TYPE_CHECKING, Any, Protocol
 
 from pytorch_lightning.callbacks import Callback
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 
 TRAINING_LOSS = "training_loss"
 LEARNING_RATE = "learning_rate"
+_LABEL = re.compile(r"member-\d+|calibration-fold-\d+-\d+")
 _OURS = ("metrics.csv", "hparams.yaml", "events.out.tfevents.*")
 
 
@@ -28,6 +31,21 @@ class OnEpoch(Protocol):
 
     def __call__(self, label: str, done: int, total: int) -> None:
         """Report that ``done`` of ``total`` epochs are over."""
+
+
+def clear_logs(folder: Path) -> None:
+    """Remove the logs of an earlier training, whose networks may be others; other files stay."""
+    for log in folder.glob("*/metrics.csv"):
+        if _LABEL.fullmatch(log.parent.name):
+            _clear(log.parent)
+            with contextlib.suppress(OSError):  # it holds something else
+                log.parent.rmdir()
+
+
+def _clear(own: Path) -> None:
+    for pattern in _OURS:
+        for left in own.glob(pattern):
+            left.unlink()
 
 
 def open_loggers(folder: Path, label: str, settings: Mapping[str, Any]) -> list[Logger]:
@@ -42,10 +60,7 @@ def open_loggers(folder: Path, label: str, settings: Mapping[str, Any]) -> list[
     settings : mapping
         Written beside the log.
     """
-    own = folder / label
-    for pattern in _OURS:
-        for left in own.glob(pattern):
-            left.unlink()
+    _clear(folder / label)
     # In this order: the CSV logger warns of a folder in which there is something.
     loggers = [
         CSVLogger(folder, name="", version=label),

@@ -15,7 +15,7 @@ from models.early_stopping import VALIDATION_LOSS, BestWeights, stop_early, vali
 from models.ensemble import Ensemble
 from models.fit_logs import EpochLog, OnEpoch, open_loggers
 from models.fit_store import FitStore, fit_key, rows_digest
-from models.lightning import make_trainer, quiet, reproducible, resolve_accelerator
+from models.lightning import interruptible, make_trainer, quiet, reproducible, resolve_accelerator
 from models.networks import BarrierNetwork, both_directions, build_network
 from models.standardise import Standardiser, fit_standardiser
 
@@ -143,7 +143,7 @@ def train_network(
     """
     n_values: dict[str, int] = {group.name: group.shape[0] for group in training.spec.groups}
     kept = Keeping() if keep is None else keep
-    with quiet(), reproducible(seed):
+    with quiet(), interruptible(), reproducible(seed):
         network = build_network(standardiser.sizes(training.spec), settings)
         module_class, data, callbacks = _watched(network, training, standardiser, settings, seed)
         about = {**settings.model_dump(mode="json"), "network_seed": seed}

@@ -69,7 +69,6 @@ class Unfinished:
         """
         found = self._read()
         if found is None:
-            self._write()
             return False
         differ = _differences(found.asked, self.asked)
         if differ:
@@ -80,8 +79,10 @@ class Unfinished:
         self._rows = found.rows
         return True
 
-    def rows(self, describe: Callable[[], LabelledArrays]) -> LabelledArrays:
-        """Return the described rows, from the folder if it holds them.
+    def rows(self, describe: Callable[[], tuple[LabelledArrays, str]]) -> tuple[LabelledArrays, str]:
+        """Return the described rows and what they are in words, from the folder if it holds them.
+
+        From here on the folder holds a training that can go on.
 
         Raises
         ------
@@ -90,19 +91,19 @@ class Unfinished:
         """
         if self._rows is not None:
             kept = _read_hops(self.folder / HOPS_NAME)
-            if kept is not None and rows_digest(kept) == self._rows:
+            if kept is not None and rows_digest(kept[0]) == self._rows:
                 return kept
-        rows = describe()
+        rows, words = describe()
         digest = rows_digest(rows)
         if self._rows not in {None, digest}:
             raise UnfinishedError(
                 f"the hops that {self.folder} was begun with are lost or damaged, and described again they "
                 f"are not the same; {_BEGIN_ANEW}"
             )
-        write_atomically(self.folder / HOPS_NAME, _hops_bytes(rows))
+        write_atomically(self.folder / HOPS_NAME, _hops_bytes(rows, words))
         self._rows = digest
         self._write()
-        return rows
+        return rows, words
 
     def finish(self) -> None:
         """Remove the folder: the training stands."""
@@ -165,6 +166,9 @@ def unfinished(folder: Path, asked: dict[str, Any], *, fresh: bool = False) -> I
         yield Unfinished(folder, asked)
     finally:
         lock.release()
+        # Nothing to go on with: it would only stand in the way of what is asked for next.
+        if folder.is_dir() and not (folder / MANIFEST_NAME).is_file():
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _is_ours(name: str) -> bool:
@@ -183,11 +187,12 @@ def _differences(there: Any, here: Any, name: str = "") -> list[str]:  # noqa: A
     return [] if there == here else [f"{name} was {there!r} and is now {here!r}"]
 
 
-def _hops_bytes(rows: LabelledArrays) -> bytes:
+def _hops_bytes(rows: LabelledArrays, words: str) -> bytes:
     stream = io.BytesIO()
     np.savez(
         stream,
         allow_pickle=False,
+        words=np.array(words),
         spec=np.array(rows.spec.model_dump_json()),
         barrier_ev=rows.barrier_ev,
         ids=np.array(rows.ids),
@@ -198,11 +203,11 @@ def _hops_bytes(rows: LabelledArrays) -> bytes:
     return stream.getvalue()
 
 
-def _read_hops(file: Path) -> LabelledArrays | None:
+def _read_hops(file: Path) -> tuple[LabelledArrays, str] | None:
     """Return the rows of a file that `_hops_bytes` made; None if it is absent or damaged."""
     try:
         with np.load(file, allow_pickle=False) as kept:
-            return LabelledArrays(
+            rows = LabelledArrays(
                 inputs={
                     name.removeprefix(_PREFIX): kept[name] for name in kept.files if name.startswith(_PREFIX)
                 },
@@ -212,5 +217,6 @@ def _read_hops(file: Path) -> LabelledArrays | None:
                 ions=tuple(str(entry) for entry in kept["ions"]),
                 spec=InputSpec.model_validate_json(str(kept["spec"])),
             )
+            return rows, str(kept["words"])
     except (OSError, zipfile.BadZipFile, KeyError, ValueError, ModelError):
         return None

@@ -1,44 +1,171 @@
-"""`lihop train`: the checkpoint that it writes, and what it refuses."""
+"""`lihop train`: the checkpoint and the logs that it writes, how it goes on, and what it refuses."""
 
 from __future__ import annotations
+
+import csv
+import json
 
 import pytest
 
 from flows import train as flow
 from models.checkpoints import load
+from models.settings import TrainSettings
 from tests.models.conftest import make_rows
+
+TINY = (
+    "--members", "1", "--epochs", "2", "--set", "channels=4", "--set", "blocks=1", "--set", "hidden=4",
+    "--set", "fused=4", "--set", "calibration-folds=2", "--set", "calibration_members=1",
+)  # fmt: skip
 
 
 @pytest.fixture
-def splits(monkeypatch):
-    """Synthetic hops in the place of the data set; which splits were asked for."""
-    asked = []
+def asked(monkeypatch):
+    """Synthetic hops in the place of the data sets; what was asked for."""
+    calls = []
 
-    def answer(_dataset, split, **_named):
-        asked.append(split)
-        return make_rows(40)
+    def answer(datasets, split, **_named):
+        calls.append((list(datasets), split))
+        return make_rows(40), f"{split} rows of {', '.join(datasets)}"
 
-    monkeypatch.setattr(flow, "load_labelled", answer)
-    return asked
+    monkeypatch.setattr(flow, "load_labelled_many", answer)
+    return calls
 
 
-class TestTrainGroups:
-    def test_a_checkpoint_of_some_groups(self, lihop, splits, tmp_path, monkeypatch):
-        from models import settings
+@pytest.fixture
+def here(tmp_path, monkeypatch):
+    """An empty folder to run in."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
 
-        quick = {"calibration_folds": 2, "calibration_members": 1, "channels": 4, "blocks": 1}
-        fields = settings.TrainSettings
 
-        monkeypatch.setattr(settings, "TrainSettings", lambda **given: fields(**quick, **given))
-        flags = ["--members", "1", "--epochs", "1", "--groups", "topology, local"]
-        result = lihop("train", "--output", tmp_path / "some", *flags)
+class TestSettings:
+    def test_flags_and_pairs(self, lihop, asked, here):
+        more = ("--patience", "1", "--learning-rate", "0.01", "--set", "dropout=0", "--set", "clip=4.5")
+        result = lihop("train", "--output", "some", *TINY, *more, "--groups", "topology, local", "--no-logs")
         assert result.code == 0, result.err
-        assert load(tmp_path / "some").spec.names() == ("local", "topology")
+        found = load(here / "some").settings
+        assert found == TrainSettings(
+            members=1, epochs=2, channels=4, blocks=1, hidden=4, fused=4, calibration_folds=2,
+            calibration_members=1, patience=1, learning_rate=0.01, dropout=0, clip=4.5,
+            groups=("local", "topology"),
+        )  # fmt: skip
+
+    def test_none_is_a_value(self, lihop, asked, here):
+        result = lihop("train", "--output", "some", *TINY, "--set", "patience=none", "--no-logs")
+        assert result.code == 0, result.err
+        assert load(here / "some").settings.patience is None
 
     @pytest.mark.parametrize("groups", ["geometry", "", "local,local", "local,"])
-    def test_groups_that_there_are_not(self, lihop, splits, groups):
+    def test_groups_that_there_are_not(self, lihop, asked, here, groups):
         result = lihop("train", "--groups", groups)
         assert result.code == 2
         assert result.is_one_message
         assert "groups" in result.err
-        assert splits == []
+        assert asked == []
+
+    @pytest.mark.parametrize(
+        ("flags", "said"),
+        [
+            (["--set", "layers=3"], "with one of the names arch, batch_size"),
+            (["--set", "epochs"], "give NAME=VALUE"),
+            (["--epochs", "3", "--set", "epochs=4"], "epochs is given twice"),
+            (["--set", "dropout=2"], "dropout: Input should be less than 1"),
+            (["--set", "epochs=many"], "epochs: Input should be a valid integer"),
+            (["--patience", "0"], "patience: Input should be greater than or equal to 1"),
+            (["--no-logs", "--logs", "there"], "contradict each other"),
+        ],
+    )
+    def test_what_is_refused_before_anything_is_read(self, lihop, asked, here, flags, said):
+        result = lihop("train", *flags)
+        assert result.code == 2
+        assert result.is_one_message
+        assert said in result.err
+        assert asked == []
+        assert list(here.iterdir()) == []
+
+
+class TestRows:
+    def test_published_by_default(self, lihop, asked, here):
+        result = lihop("train", "--output", "one", *TINY, "--json", "--no-logs")
+        found = json.loads(result.out)
+        assert asked == [(["devi2025"], "train")]
+        assert (found["name"], found["rows"]) == ("published", "train")
+        assert found["model_digest"] == load(here / "one").digest
+        assert result.err == ""
+
+    def test_all_rows_of_several_data_sets_make_production(self, lihop, asked, here):
+        sets = ("--dataset", "devi2025", "--dataset", "own")
+        result = lihop("train", "--output", "one", "--rows", "all", *sets, *TINY, "--no-logs")
+        assert result.code == 0, result.err
+        assert asked == [(["devi2025", "own"], "all")]
+        checkpoint = load(here / "one")
+        assert checkpoint.name == "production"
+        assert checkpoint.trained_on == "all rows of devi2025, own"
+        assert "evaluate" not in result.out
+
+    def test_another_name(self, lihop, asked, here):
+        result = lihop("train", "--output", "one", "--name", "mine", *TINY, "--no-logs")
+        assert result.code == 0, result.err
+        assert load(here / "one").name == "mine"
+
+
+class TestLogs:
+    def test_a_folder_a_network_beside_the_checkpoint(self, lihop, asked, here):
+        result = lihop("train", "--output", "one", *TINY)
+        assert result.code == 0, result.err
+        assert sorted(entry.name for entry in here.iterdir()) == ["one", "one.logs"]
+        networks = ["calibration-fold-0-0", "calibration-fold-1-0", "member-0"]
+        assert sorted(entry.name for entry in (here / "one.logs").iterdir()) == networks
+        with (here / "one.logs" / "member-0" / "metrics.csv").open() as stream:
+            rows = list(csv.DictReader(stream))
+        assert [row["epoch"] for row in rows] == ["1", "2"]
+        assert "one.logs" in result.out
+
+    def test_another_folder_and_none(self, lihop, asked, here):
+        assert lihop("train", "--output", "one", "--logs", "there", *TINY).code == 0
+        assert lihop("train", "--output", "two", "--no-logs", *TINY).code == 0
+        assert sorted(entry.name for entry in here.iterdir()) == ["one", "there", "two"]
+
+
+class TestGoingOn:
+    @pytest.fixture
+    def cut_off(self, lihop, asked, here, monkeypatch):
+        """A training that ends after its first network; the digest that it would have had."""
+        whole = json.loads(lihop("train", "--output", "whole", *TINY, "--json", "--no-logs").out)
+        asked.clear()
+
+        class LostError(OSError):
+            pass
+
+        def fall(*_arguments):
+            raise LostError("the disk is gone")
+
+        with monkeypatch.context() as patched:
+            patched.setattr(flow, "_report_fit", fall)
+            assert lihop("train", "--output", "one", *TINY, "--no-logs").code == 2
+        assert asked == [(["devi2025"], "train")]
+        assert (here / "one.unfinished").is_dir()
+        return whole["model_digest"]
+
+    def test_the_same_digest_without_describing_again(self, lihop, asked, here, cut_off):
+        found = json.loads(lihop("train", "--output", "one", *TINY, "--json", "--no-logs").out)
+        assert found["model_digest"] == cut_off
+        assert found["resumed_fits"] == 1
+        assert len(asked) == 1
+        assert sorted(entry.name for entry in here.iterdir()) == ["one", "whole"]
+
+    def test_otherwise_is_refused_by_name(self, lihop, asked, here, cut_off):
+        flags = ("--rows", "all", "--set", "clip=4", "--no-logs")
+        result = lihop("train", "--output", "one", *TINY, *flags)
+        assert result.code == 2
+        assert result.is_one_message
+        assert "rows was 'train' and is now 'all'; settings.clip was 5.0 and is now 4.0" in result.err
+        assert "--fresh" in result.err
+        assert not (here / "one").exists()
+
+    def test_begun_anew(self, lihop, asked, here, cut_off):
+        flags = ("--set", "clip=4", "--fresh", "--json", "--no-logs")
+        found = json.loads(lihop("train", "--output", "one", *TINY, *flags).out)
+        assert found["resumed_fits"] == 0
+        assert found["model_digest"] != cut_off
+        assert len(asked) == 2
