@@ -1,4 +1,4 @@
-"""`lihop data`: the reference set, the descriptors, and the hops of a structure."""
+"""`lihop data`: data sets, the reference set, the descriptors, and the hops of a structure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli import datasets
 from flows.cli.errors import UsageError
 from flows.cli.hops import hops
 from flows.cli.output import print_json, print_table
@@ -40,11 +41,13 @@ DESCRIPTOR_COLUMNS = {
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(
-        help="What lihop brings: reference structures, descriptors, hops.", no_args_is_help=True
+        help="Data sets to learn from, and what lihop brings: reference structures, descriptors, hops.",
+        no_args_is_help=True,
     )
     group.command("reference")(reference)
     group.command("descriptors")(descriptors)
     group.command("hops")(hops)
+    datasets.register(group)
     app.add_typer(group, name="data")
 
 

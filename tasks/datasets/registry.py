@@ -95,6 +95,9 @@ _LITRAJ_LICENCE = "MIT (its repository); structures of the Materials Project, CC
 _LITRAJ_REFERENCES = ("10.1038/s41524-025-01571-z", "10.1063/1.4812323")
 _NO_CHECKSUM = "its authors publish no checksum"
 
+# The checksums are those of the files that lihop was developed with. The two JSON files have the size, the
+# beginning and the end of the repository's files at the commit that is named; they were not downloaded here.
+
 DEVI2025 = DataSet(
     name="devi2025",
     title="Barriers of the literature, electrodes and electrolytes",
