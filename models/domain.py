@@ -70,7 +70,7 @@ class Domain:
         """Return the mean distance to the nearest training hops over the threshold, ``(n,)``."""
         points = domain_points(z_scores)
         nearest = [
-            _nearest_mean(_distances(points[start : start + CHUNK], self.points), self.neighbours)
+            _nearest_mean(_squared_distances(points[start : start + CHUNK], self.points), self.neighbours)
             for start in range(0, len(points), CHUNK)
         ]
         return np.concatenate([np.zeros(0), *nearest]) / self.threshold
@@ -84,21 +84,24 @@ def fit_domain(z_scores: Mapping[str, FloatArray], hosts: tuple[str, ...], neigh
     """
     points = domain_points(z_scores)
     names = np.asarray(hosts)
-    distances = _distances(points, points)
-    distances[names[:, None] == names[None, :]] = np.inf
-    mean = _nearest_mean(distances, neighbours)
+    squared = _squared_distances(points, points)
+    squared[names[:, None] == names[None, :]] = np.inf
+    mean = _nearest_mean(squared, neighbours)
     mean = mean[np.isfinite(mean)]
     threshold = float(np.quantile(mean, THRESHOLD_QUANTILE)) if len(mean) else 1.0
     return Domain(points=points, threshold=threshold if threshold > 0 else 1.0, neighbours=neighbours)
 
 
-def _distances(first: FloatArray, second: FloatArray) -> NDArray[np.float64]:
+def _squared_distances(first: FloatArray, second: FloatArray) -> NDArray[np.float64]:
     a, b = first.astype(np.float64), second.astype(np.float64)
-    squared = (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :] - 2 * a @ b.T
-    return np.asarray(np.sqrt(np.maximum(squared, 0.0)))
+    # In place: between a batch and all training hops these are the largest arrays here.
+    squared: NDArray[np.float64] = (-2 * a) @ b.T
+    squared += (a**2).sum(axis=1)[:, None] + (b**2).sum(axis=1)[None, :]
+    return np.maximum(squared, 0.0, out=squared)
 
 
-def _nearest_mean(distances: NDArray[np.float64], neighbours: int) -> NDArray[np.float64]:
-    count = min(neighbours, distances.shape[1])
-    nearest = np.partition(distances, count - 1, axis=1)[:, :count]
-    return np.asarray(np.sort(nearest, axis=1).mean(axis=1))
+def _nearest_mean(squared: NDArray[np.float64], neighbours: int) -> NDArray[np.float64]:
+    count = min(neighbours, squared.shape[1])
+    nearest = np.partition(squared, count - 1, axis=1)[:, :count]
+    # The root of the few that count, and not of all.
+    return np.asarray(np.sqrt(np.sort(nearest, axis=1)).mean(axis=1))

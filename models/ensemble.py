@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from models.standardise import Standardiser
 
 # Large enough to fill the cores' vector units, small enough for a batch to stay in the cache.
-PREDICT_BATCH = 256
+PREDICT_BATCH = 512
 
 
 class _EnsembleModule(pl.LightningModule):

@@ -101,11 +101,17 @@ class Standardiser:
         scale: GroupScale,
     ) -> FloatArray:
         as_column = (1, -1) + (1,) * (array.ndim - 2)
-        centred = values - np.asarray(mean).reshape(as_column)
         absent = np.isnan(array)
-        scaled = np.where(absent, 0.0, centred / np.asarray(std).reshape(as_column))
-        indicators = absent[:, list(scale.ever_missing)]
-        return np.concatenate([np.clip(scaled, -self.clip, self.clip), indicators], axis=1).astype(np.float32)
+        # In place, because these arrays are the largest that a prediction makes.
+        scaled = values - np.asarray(mean).reshape(as_column)
+        scaled /= np.asarray(std).reshape(as_column)
+        np.clip(scaled, -self.clip, self.clip, out=scaled)
+        scaled[absent] = 0.0
+        n_keys = array.shape[1]
+        found = np.empty((len(array), n_keys + len(scale.ever_missing), *array.shape[2:]), dtype=np.float32)
+        found[:, :n_keys] = scaled
+        found[:, n_keys:] = absent[:, list(scale.ever_missing)]
+        return found
 
     def sizes(self, spec: InputSpec) -> dict[str, tuple[int, ...]]:
         """Return the shape of one row of each group after ``transform``."""

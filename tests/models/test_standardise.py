@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from models.standardise import Standardiser, fit_standardiser
 
@@ -102,3 +103,35 @@ def test_rounding_errors_round_a_common_value_do_not_move_its_score(make):
     moved["local"][:, 0] += rng.uniform(0, 1e-5, size=len(rows)).astype(np.float32)
     before, after = (standardiser.transform(given)["local"][:, 0] for given in (inputs, moved))
     assert np.abs(after - before).max() < 1e-2
+
+
+def test_every_value_is_that_of_a_slow_reading(rows):
+    standardiser = fit_standardiser(rows.take(range(90)), clip=1.5)
+    scores, z_scores = standardiser.transform(rows.inputs), standardiser.z_scores(rows.inputs)
+    for name, scale in standardiser.groups.items():
+        n_keys = len(scale.mean)
+        for place, value in np.ndenumerate(rows.inputs[name][::9]):
+            row, key, *at = place
+            found = (scores[name][::9][row, key, *at], z_scores[name][::9][row, key, *at])
+            assert found == pytest.approx(_slowly(float(value), scale, key, clip=1.5), abs=1e-6), place
+        for nth, key in enumerate(scale.ever_missing):
+            absent = np.isnan(rows.inputs[name][:, key]).astype(np.float32)
+            np.testing.assert_array_equal(scores[name][:, n_keys + nth], absent)
+        assert scores[name].shape[1] == n_keys + len(scale.ever_missing)
+        assert scores[name].dtype == np.float32
+
+
+def _slowly(value, scale, key, *, clip):
+    """Return one value's standardised normal score and its z-score, without arrays."""
+    if np.isnan(value):
+        return 0.0, 0.0
+    knots, values = scale.knots[key], scale.scores[key]
+    score = values[0] if value <= knots[0] else values[-1]
+    for low, high, first, last in zip(knots, knots[1:], values, values[1:], strict=False):
+        if low <= value <= high:
+            score = first + (last - first) * (value - low) / (high - low)
+    found = (
+        (score - scale.score_mean[key]) / scale.score_std[key],
+        (value - scale.mean[key]) / scale.std[key],
+    )
+    return tuple(min(max(part, -clip), clip) for part in found)
