@@ -16,6 +16,8 @@ from models.lightning import make_trainer, quiet, reproducible
 from models.networks import BarrierNetwork, both_directions
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from numpy.typing import NDArray
 
     from models.settings import TrainSettings
@@ -67,7 +69,7 @@ class Ensemble:
         data = PredictionData(checked, self.standardiser, batch_size=PREDICT_BATCH)
         if len(data.data) == 0:
             return np.zeros((0, len(self.members)))
-        with quiet(), reproducible(seed=None):
+        with quiet(), reproducible(seed=None), _whole_floats():
             trainer = make_trainer(accelerator=accelerator, progress=progress)
             batches = trainer.predict(_EnsembleModule(self.members), datamodule=data)
         targets = torch.cat([batch.cpu() for batch in batches or [] if isinstance(batch, Tensor)])
@@ -80,6 +82,17 @@ class Ensemble:
         with torch.inference_mode(), reproducible(seed=None):
             columns = [both_directions(member, tensors) for member in self.members]
         return self.standardiser.log_barrier(torch.stack(columns, dim=1).numpy())
+
+
+def _whole_floats() -> AbstractContextManager[None]:
+    """Keep cuDNN from shortening float32 to 10 bits in convolutions, which it does unless told otherwise.
+
+    Barriers on a GPU would then be off those on a CPU by more than rounding.
+    """
+    found: AbstractContextManager[None] = torch.backends.cudnn.flags(
+        enabled=True, deterministic=True, allow_tf32=False
+    )
+    return found
 
 
 def log_mean_and_spread(
