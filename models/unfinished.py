@@ -206,7 +206,7 @@ def _hops_bytes(rows: LabelledArrays, words: str) -> bytes:
 def _read_hops(file: Path) -> tuple[LabelledArrays, str] | None:
     """Return the rows of a file that `_hops_bytes` made; None if it is absent or damaged."""
     try:
-        with np.load(file, allow_pickle=False) as kept:
+        with np.load(io.BytesIO(file.read_bytes()), allow_pickle=False) as kept:
             rows = LabelledArrays(
                 inputs={
                     name.removeprefix(_PREFIX): kept[name] for name in kept.files if name.startswith(_PREFIX)
@@ -218,5 +218,5 @@ def _read_hops(file: Path) -> tuple[LabelledArrays, str] | None:
                 spec=InputSpec.model_validate_json(str(kept["spec"])),
             )
             return rows, str(kept["words"])
-    except (OSError, zipfile.BadZipFile, KeyError, ValueError, ModelError):
+    except (OSError, EOFError, zipfile.BadZipFile, KeyError, ValueError, ModelError):
         return None
