@@ -31,11 +31,48 @@ class BarrierNetwork(nn.Module, ABC):
     ``forward`` takes one tensor a group, vectors ``(n, keys)`` and images ``(n, channels, positions)``, and
     returns ``(n,)``. It need not be invariant to the direction of the hop: whoever calls it averages over
     both directions, which are images reversed along their last axis.
+
+    Groups meet in ``fuse`` alone, so that who changes one of them need not compute the others again.
+
+    Attributes
+    ----------
+    names : tuple of str
+        The groups that it takes.
     """
 
-    @abstractmethod
+    names: tuple[str, ...]
+
     def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
         """Return standardised log barriers, ``(n,)``."""
+        return self.fuse({name: self.part(name, inputs[name]) for name in self.names})
+
+    @abstractmethod
+    def part(self, name: str, value: Tensor) -> Tensor:
+        """Return what becomes of one group, ``(n, width)``."""
+
+    @abstractmethod
+    def fuse(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Return standardised log barriers, ``(n,)``, of the parts of all groups."""
+
+
+class BranchedNetwork(BarrierNetwork):
+    """One branch a descriptor group, concatenated and mapped to one number by a small head."""
+
+    def __init__(self, branches: Mapping[str, nn.Module], width: int, settings: TrainSettings) -> None:
+        super().__init__()
+        self.names = tuple(branches)
+        self.branches = nn.ModuleDict(dict(branches))
+        self.head = make_head(width, settings)
+
+    def part(self, name: str, value: Tensor) -> Tensor:
+        """Return what a branch makes of its group, ``(n, width)``."""
+        features: Tensor = self.branches[name](value)
+        return features
+
+    def fuse(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Return standardised log barriers, ``(n,)``, of the parts of all groups."""
+        output: Tensor = self.head(torch.cat([parts[name] for name in self.names], dim=1))
+        return output.squeeze(-1)
 
 
 class VectorBranch(nn.Module):

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
 from torch import Tensor, nn
 
 from models.networks.base import (
     IMAGE_NDIM,
-    BarrierNetwork,
+    BranchedNetwork,
     NetworkShape,
     VectorBranch,
-    make_head,
     mean_and_maximum,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 KERNEL = 3
 NORM_GROUPS = 4
@@ -58,11 +51,10 @@ class _ImageBranch(nn.Module):
         return mean_and_maximum(features)
 
 
-class ResidualCNN(BarrierNetwork):
+class ResidualCNN(BranchedNetwork):
     """One branch a descriptor group, concatenated and mapped to one number by a small head."""
 
     def __init__(self, shape: NetworkShape) -> None:
-        super().__init__()
         settings = shape.settings
         branches: dict[str, nn.Module] = {}
         width = 0
@@ -73,11 +65,4 @@ class ResidualCNN(BarrierNetwork):
             else:
                 branches[name] = VectorBranch(size[0], settings.hidden, settings.dropout)
                 width += settings.hidden
-        self.branches = nn.ModuleDict(branches)
-        self.head = make_head(width, settings)
-
-    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return standardised log barriers, ``(n,)``."""
-        fused = torch.cat([branch(inputs[name]) for name, branch in self.branches.items()], dim=1)
-        output: Tensor = self.head(fused)
-        return output.squeeze(-1)
+        super().__init__(branches, width, settings)

@@ -74,18 +74,17 @@ class FourierNetwork(BarrierNetwork):
             nn.Linear(settings.fused, 1),
         )
 
-    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return standardised log barriers, ``(n,)``."""
-        flat = torch.cat([self._flat(name, inputs[name]) for name in self.names], dim=1)
-        angle = (2 * math.pi) * (flat @ self.frequencies)
-        output: Tensor = self.body(torch.cat([torch.cos(angle), torch.sin(angle)], dim=1))
-        return output.squeeze(-1)
-
-    def _flat(self, name: str, value: Tensor) -> Tensor:
+    def part(self, name: str, value: Tensor) -> Tensor:
+        """Return a vector as it is, and an image as summaries of its channels, ``(n, width)``."""
         if value.ndim != IMAGE_NDIM + 1:
             return value
         waves = value @ self.get_buffer(f"basis_{name}")
-        summary = torch.cat(
-            [waves, value.amin(dim=-1, keepdim=True), value.amax(dim=-1, keepdim=True)], dim=-1
-        )
-        return summary.flatten(start_dim=1)
+        ends = [value.amin(dim=-1, keepdim=True), value.amax(dim=-1, keepdim=True)]
+        return torch.cat([waves, *ends], dim=-1).flatten(start_dim=1)
+
+    def fuse(self, parts: Mapping[str, Tensor]) -> Tensor:
+        """Return standardised log barriers, ``(n,)``, of the parts of all groups."""
+        flat = torch.cat([parts[name] for name in self.names], dim=1)
+        angle = (2 * math.pi) * (flat @ self.frequencies)
+        output: Tensor = self.body(torch.cat([torch.cos(angle), torch.sin(angle)], dim=1))
+        return output.squeeze(-1)

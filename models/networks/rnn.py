@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-import torch
 from torch import Tensor, nn
 
 from models.networks.base import (
     IMAGE_NDIM,
-    BarrierNetwork,
+    BranchedNetwork,
     NetworkShape,
     VectorBranch,
-    make_head,
     mean_and_maximum,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class _PathBranch(nn.Module):
@@ -42,14 +35,13 @@ class _PathBranch(nn.Module):
         return mean_and_maximum(features.transpose(1, 2))
 
 
-class RecurrentNetwork(BarrierNetwork):
+class RecurrentNetwork(BranchedNetwork):
     """One branch a descriptor group, concatenated and mapped to one number by a small head.
 
     ``channels`` is the width of an image branch, ``blocks`` how many recurrent layers it has, at least one.
     """
 
     def __init__(self, shape: NetworkShape) -> None:
-        super().__init__()
         settings = shape.settings
         branches: dict[str, nn.Module] = {}
         width = 0
@@ -62,11 +54,4 @@ class RecurrentNetwork(BarrierNetwork):
             else:
                 branches[name] = VectorBranch(size[0], settings.hidden, settings.dropout)
                 width += settings.hidden
-        self.branches = nn.ModuleDict(branches)
-        self.head = make_head(width, settings)
-
-    def forward(self, inputs: Mapping[str, Tensor]) -> Tensor:
-        """Return standardised log barriers, ``(n,)``."""
-        fused = torch.cat([branch(inputs[name]) for name, branch in self.branches.items()], dim=1)
-        output: Tensor = self.head(fused)
-        return output.squeeze(-1)
+        super().__init__(branches, width, settings)
