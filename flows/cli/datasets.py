@@ -34,12 +34,13 @@ FILE_COLUMNS = {"name": "file", "state": "", "checksum": "checksum", "path": "wh
 FINDING_COLUMNS = {"severity": "", "check": "check", "count": "hops", "message": "what was found"}
 
 EPILOG_ADD = """
-A CSV file names its columns in the first line; commas, semicolons or tabs part them. Needed are id;
-structure, the name of a structure file (CIF, POSCAR, extended XYZ, pymatgen JSON); the barrier, as barrier_ev,
-barrier_mev or barrier_kj_mol (or barrier, with --unit); and the ends, as i and j (sites of the file, counted
-from 0) with ox, oy, oz (the cell of j; 0 unless given), or as start and end (three fractional coordinates
-each, as in "0.5 0.5 0"). Where they help: ion, method (of this row), split (train, val, test; train unless
-given), host_ion_fraction (share of the working ions that the host kept; 1, an isolated vacancy, unless given).
+A CSV file names its columns in the first line; commas, semicolons or tabs part them. Needed are: id;
+structure, the name of a structure file (CIF, POSCAR, extended XYZ, pymatgen JSON); the barrier, as
+barrier_ev, barrier_mev or barrier_kj_mol (or barrier, with --unit); and the ends, as i and j (sites of the
+file, counted from 0) with ox, oy, oz (the cell of j; 0 unless given), or as start and end (three fractional
+coordinates each, as in "0.5 0.5 0"). Where they help: ion, method (of this row), split (train, val, test;
+train unless given), host_ion_fraction (share of the working ions that the host kept; 1, an isolated vacancy,
+unless given).
 
 Extended XYZ holds a frame a hop, with the same names in its second line: id=hop1 barrier_ev=0.45 i=0 j=3
 ox=0 oy=0 oz=1, or start="0 0 0" end="0.5 0 0".

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ATTEMPTS = 4
 PAUSE_S = 0.5
 TIMEOUT_S = 30.0
-CHUNK = 1 << 16
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 PARTIAL, RANGE_REFUSED, OK = 206, 416, 200
 
@@ -78,15 +77,18 @@ def get_file(
         )
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
-    with FileLock(part.with_suffix(".lock")):
-        if is_address(source):
-            _download(source, part, sha256, on_progress, pause_s)
-        else:
-            _copy(Path(source), part)
-        _refuse_other(part, source, sha256)
-        _sync(part)
-        part.replace(target)
-    part.with_suffix(".lock").unlink(missing_ok=True)
+    lock = part.with_suffix(".lock")
+    try:
+        with FileLock(lock):
+            if is_address(source):
+                _download(source, part, sha256, on_progress, pause_s)
+            else:
+                _copy(Path(source), part)
+            _refuse_other(part, source, sha256)
+            _sync(part)
+            part.replace(target)
+    finally:
+        lock.unlink(missing_ok=True)
     return True
 
 
@@ -185,7 +187,8 @@ def _attempt(client: httpx.Client, url: str, part: Path, on_progress: Callable[[
         done = have if resumed else 0
         total = done + int(answer.headers.get("Content-Length", 0))
         with part.open("ab" if resumed else "wb") as file:
-            for chunk in answer.iter_raw(CHUNK):
+            # As it comes, not in chunks of one size: what has come is kept when the rest does not.
+            for chunk in answer.iter_raw():
                 file.write(chunk)
                 done += len(chunk)
                 on_progress(done, total)

@@ -143,7 +143,7 @@ def _of_trajectory(edge_id: str, split: Split, row: dict[str, str], folder: Path
         images = read(str(path), index=":", format="extxyz")
     except FileNotFoundError as error:
         raise UnreadableHopError(f"{edge_id}: {path.name} is missing; fetch the data set again") from error
-    except (ValueError, KeyError, IndexError) as error:
+    except (ValueError, KeyError, IndexError, OSError) as error:
         raise UnreadableHopError(f"{edge_id}: {path.name} is broken ({error}); fetch it again") from error
     structure, i, j = crystal_of(images, edge_id)
     return HopRecord(
