@@ -6,14 +6,14 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from flows.labelled import joined, load_labelled
+from flows.labelled import load_labelled_many, names_of
 from flows.progress import reporter
+from tasks.datasets.registry import require
 from tasks.descriptors.assemble import INPUT_SPEC
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from models.arrays import LabelledArrays
     from models.settings import TrainSettings
 
 PUBLISHED = "published"
@@ -22,11 +22,7 @@ Rows = Literal["train", "all"]
 NAMES: dict[Rows, str] = {"train": PUBLISHED, "all": PRODUCTION}
 NETWORKS = "training networks"
 EPOCHS = "epochs of this network"
-_DEVI2025 = "devi2025 (arXiv 2508.06459, 2508.06436; MIT licence)"
-_IN_WORDS: dict[Rows, str] = {
-    "train": f"{_DEVI2025}: the authors' 559 training hops; their 60 test hops were not used",
-    "all": f"{_DEVI2025}: all 619 hops, the authors' test hops too, so that no figure on these is claimed",
-}
+NO_FIGURE = "Hops of the test splits are among them, so that no figure on these is claimed."
 
 
 def train(
@@ -54,7 +50,7 @@ def train(
     output : Path
         The checkpoint's folder; what was there is replaced when the training stands.
     datasets : sequence of str
-        Names of data sets.
+        Names of data sets; a hop that stands in two of them is refused.
     rows : {"train", "all"}
         Which of their hops: those published for training, or the test hops too, after which no figure on
         these can be claimed.
@@ -94,7 +90,9 @@ def train(
 
     device = resolve_accelerator(accelerator)
     called = NAMES[rows] if name is None else name
-    asked = _asked(settings, datasets, rows, device)
+    names = names_of(datasets)
+    data = {name: _data_digest(name, data_dir) for name in names}
+    asked = {"dataset": list(names), "data": data, **_asked(settings, rows, device)}
     with unfinished(unfinished_folder(output), asked, fresh=fresh) as cut_off:
         if cut_off.resume():
             reporter().message(f"Going on with {cut_off.folder}: {len(cut_off.store)} networks stand.")
@@ -102,8 +100,10 @@ def train(
             clear_logs(logs)
         found_fits = len(cut_off.store)
         arrays, trained_on = cut_off.rows(
-            lambda: load_labelled_many(datasets, rows, data_dir=data_dir, workers=workers)
+            lambda: load_labelled_many(names, rows, data_dir=data_dir, workers=workers)
         )
+        if rows == "all":
+            trained_on = f"{trained_on} {NO_FIGURE}"
         total = settings.calibration_folds * settings.calibration_members + settings.members
         reporter().stage(NETWORKS, total)
         checkpoint = train_checkpoint(
@@ -129,14 +129,6 @@ def train(
         "logs": None if logs is None else str(logs),
         "resumed_fits": found_fits,
     }
-
-
-def load_labelled_many(
-    datasets: Sequence[str], split: Rows, *, data_dir: str | None = None, workers: int = 2
-) -> tuple[LabelledArrays, str]:
-    """Return the described hops of data sets, and what they are in words."""
-    found = [load_labelled(dataset, split, data_dir=data_dir, workers=workers) for dataset in datasets]
-    return joined(found), _IN_WORDS[split]
 
 
 def unfinished_folder(output: Path) -> Path:
@@ -166,21 +158,31 @@ def _report_epoch(label: str, done: int, total: int) -> None:
     reporter().advance(EPOCHS, 1)
 
 
-def _asked(settings: TrainSettings, datasets: Sequence[str], rows: str, device: str) -> dict[str, Any]:
-    """Return everything that decides what a training produces, apart from the rows themselves."""
+def _asked(settings: TrainSettings, rows: str, device: str) -> dict[str, Any]:
+    """Return everything that decides what a training produces, apart from the data."""
     import torch
 
     from models.recipe import code_version
 
     return {
         "settings": settings.model_dump(mode="json"),
-        "dataset": list(datasets),
         "rows": rows,
         "descriptors": INPUT_SPEC.versions(),
         "accelerator": device,
         "code": f"lihop {code_version()}, sources {_sources_digest()[:12]}",
         "torch": torch.__version__,
     }
+
+
+def _data_digest(name: str, data_dir: str | None) -> str:
+    """Return a digest of a data set's files, by which a changed one is told without describing it."""
+    folder = require(name, data_dir)
+    digest = hashlib.sha256()
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file.relative_to(folder)}\n".encode())
+        with file.open("rb") as stream:
+            digest.update(hashlib.file_digest(stream, "sha256").digest())
+    return digest.hexdigest()[:16]
 
 
 def _sources_digest() -> str:

@@ -29,7 +29,7 @@ _ABOUT = "about"
 def rows_digest(rows: LabelledArrays) -> str:
     """Return a SHA-256 over labelled rows: what they are, their order, inputs, labels, ids and hosts."""
     digest = hashlib.sha256()
-    plain = [rows.spec.model_dump(mode="json"), rows.ids, rows.hosts, rows.ions]
+    plain = [rows.spec.model_dump(mode="json"), rows.ids, rows.hosts, rows.ions, rows.methods]
     digest.update(json.dumps(plain).encode())
     digest.update(rows.barrier_ev.tobytes())
     for name, array in sorted(rows.inputs.items()):

@@ -198,6 +198,7 @@ def _hops_bytes(rows: LabelledArrays, words: str) -> bytes:
         ids=np.array(rows.ids),
         hosts=np.array(rows.hosts),
         ions=np.array(rows.ions),
+        methods=np.array(rows.methods),
         **{f"{_PREFIX}{name}": array for name, array in rows.inputs.items()},
     )
     return stream.getvalue()
@@ -215,6 +216,7 @@ def _read_hops(file: Path) -> tuple[LabelledArrays, str] | None:
                 ids=tuple(str(entry) for entry in kept["ids"]),
                 hosts=tuple(str(entry) for entry in kept["hosts"]),
                 ions=tuple(str(entry) for entry in kept["ions"]),
+                methods=tuple(str(entry) for entry in kept["methods"]),
                 spec=InputSpec.model_validate_json(str(kept["spec"])),
             )
             return rows, str(kept["words"])

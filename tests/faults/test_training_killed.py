@@ -62,6 +62,7 @@ def dying_report(*call):
 
 Path.replace, Unfinished.finish, flow._report_epoch = dying_replace, dying_finish, dying_report
 flow.load_labelled_many = lambda *_asked, **_named: (make_rows(40), "synthetic rows")
+flow._data_digest = lambda name, data_dir: name
 flow.train(
     TrainSettings.model_validate_json(settings), output, accelerator="cpu", logs=output.with_name("logs")
 )
@@ -82,6 +83,7 @@ def described(monkeypatch):
         return make_rows(40), "synthetic rows"
 
     monkeypatch.setattr(flow, "load_labelled_many", answer)
+    monkeypatch.setattr(flow, "_data_digest", lambda name, _data_dir: name)
     return calls
 
 
@@ -92,6 +94,7 @@ def undisturbed(tmp_path_factory):
         patched.setattr(
             flow, "load_labelled_many", lambda *_asked, **_named: (make_rows(40), "synthetic rows")
         )
+        patched.setattr(flow, "_data_digest", lambda name, _data_dir: name)
         return train(tmp_path_factory.mktemp("undisturbed") / "one")["model_digest"]
 
 

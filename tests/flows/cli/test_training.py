@@ -25,9 +25,10 @@ def asked(monkeypatch):
 
     def answer(datasets, split, **_named):
         calls.append((list(datasets), split))
-        return make_rows(40), f"{split} rows of {', '.join(datasets)}"
+        return make_rows(40), f"{split} rows of {', '.join(datasets)}."
 
     monkeypatch.setattr(flow, "load_labelled_many", answer)
+    monkeypatch.setattr(flow, "_data_digest", lambda name, _data_dir: f"files of {name}")
     return calls
 
 
@@ -100,7 +101,7 @@ class TestRows:
         assert asked == [(["devi2025", "own"], "all")]
         checkpoint = load(here / "one")
         assert checkpoint.name == "production"
-        assert checkpoint.trained_on == "all rows of devi2025, own"
+        assert checkpoint.trained_on == "all rows of devi2025, own. " + flow.NO_FIGURE
         assert "evaluate" not in result.out
 
     def test_another_name(self, lihop, asked, here):
@@ -163,9 +164,40 @@ class TestGoingOn:
         assert "--fresh" in result.err
         assert not (here / "one").exists()
 
+    def test_changed_files_are_refused(self, lihop, asked, here, cut_off, monkeypatch):
+        monkeypatch.setattr(flow, "_data_digest", lambda name, _data_dir: f"new files of {name}")
+        result = lihop("train", "--output", "one", *TINY, "--no-logs")
+        assert result.code == 2
+        assert "data.devi2025 was 'files of devi2025' and is now 'new files of devi2025'" in result.err
+
     def test_begun_anew(self, lihop, asked, here, cut_off):
         flags = ("--set", "clip=4", "--fresh", "--json", "--no-logs")
         found = json.loads(lihop("train", "--output", "one", *TINY, *flags).out)
         assert found["resumed_fits"] == 0
         assert found["model_digest"] != cut_off
         assert len(asked) == 2
+
+
+class TestDataDigest:
+    """A data set's files, their names and nothing else decide it."""
+
+    @pytest.fixture
+    def folder(self, tmp_path, monkeypatch):
+        folder = tmp_path / "own-mine"
+        folder.mkdir()
+        (folder / "hops.csv").write_text("1")
+        monkeypatch.setattr(flow, "require", lambda _name, _data_dir: folder)
+        return folder
+
+    def test_it_follows_the_files(self, folder):
+        def digest():
+            return flow._data_digest("own-mine", None)
+
+        first = digest()
+        assert digest() == first
+        (folder / "hops.csv").write_text("2")
+        second = digest()
+        (folder / "hops.csv").rename(folder / "other.csv")
+        third = digest()
+        (folder / "more.csv").touch()
+        assert len({first, second, third, digest()}) == 4
