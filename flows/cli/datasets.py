@@ -211,4 +211,5 @@ def _refusal(name: str, findings: list[Any]) -> str:
     lines = [f"{f.check}: {f.message}" for f in findings if f.severity == "error"]
     shown = lines[:20]
     rest = [f"and {len(lines) - len(shown)} more"] if len(lines) > len(shown) else []
-    return "\n  ".join([f"{name} was not added, {len(lines)} errors:", *shown, *rest])
+    errors = "1 error" if len(lines) == 1 else f"{len(lines)} errors"
+    return "\n  ".join([f"{name} was not added, {errors}:", *shown, *rest])

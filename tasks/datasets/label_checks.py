@@ -118,17 +118,20 @@ def check_same_hops(records: Sequence[HopRecord], *, published: bool) -> list[Fi
             again.append(members)
     findings = [
         _told(
-            leaks, bad, "leaks between splits", "the same hop in several splits: a test of them tests memory"
+            leaks,
+            bad,
+            "leaks between splits",
+            "The same hop in several splits, so that a test of it tests memory",
         ),
         _told(
             conflicts,
             bad,
             "conflicting labels",
-            f"the same crystal and ends with barriers more than {LABEL_TOLERANCE_EV:g} eV apart: one of them "
-            "is of another path, method or hop",
+            f"The same crystal and ends with barriers more than {LABEL_TOLERANCE_EV:g} eV apart, one of them "
+            "of another path, method or hop",
         ),
         _told(
-            again, "note" if published else "warning", "hops told twice", "the same hop again, alike labelled"
+            again, "note" if published else "warning", "hops told twice", "The same hop again, alike labelled"
         ),
     ]
     return [finding for finding in findings if finding is not None]
@@ -140,7 +143,7 @@ def _told(groups: list[list[HopRecord]], severity: Severity, check: str, what: s
         return None
     named = [" = ".join(f"{m.hop_id} ({m.barrier_ev:g} eV)" for m in members) for members in groups]
     ids = tuple(member.hop_id for members in groups for member in members)
-    return Finding(severity, check, f"{len(groups)} times {what}: {'; '.join(named)}.", ids)
+    return Finding(severity, check, f"{what} ({len(groups)}): {'; '.join(named)}.", ids)
 
 
 def check_shared_hosts(records: Sequence[HopRecord]) -> list[Finding]:

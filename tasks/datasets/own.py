@@ -208,11 +208,11 @@ def _row(record: HopRecord, folder: Path) -> dict[str, Any]:
         "ox": x,
         "oy": y,
         "oz": z,
-        "barrier_ev": repr(record.barrier_ev),
+        "barrier_ev": f"{record.barrier_ev:.12g}",
         "ion": record.ion,
         "method": record.method,
         "split": record.split,
-        "host_ion_fraction": repr(record.host_ion_fraction),
+        "host_ion_fraction": f"{record.host_ion_fraction:.12g}",
     }
 
 

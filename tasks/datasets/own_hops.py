@@ -90,10 +90,17 @@ def hops_of(table: Table, folder: Path, terms: Terms) -> tuple[list[HopRecord], 
         What holds for all rows.
     """
     seen: dict[str, Structure] = {}
+    first: dict[str, str] = {}
     records, findings = [], []
     for row in table.rows:
         try:
-            records.append(_hop_of(row, table.barrier_column, folder, terms, seen))
+            record = _hop_of(row, table.barrier_column, folder, terms, seen)
+            if record.hop_id in first:
+                raise UnreadableHopError(
+                    f"column id: {record.hop_id} stands in {first[record.hop_id]} already; give another"
+                )
+            first[record.hop_id] = row.where
+            records.append(record)
         except UnreadableHopError as error:
             name = row.values.get("id", row.where)
             findings.append(Finding("error", "rows", f"{row.where}, {error}", (name,)))
@@ -124,7 +131,7 @@ def _hop_of(row: Row, column: str, folder: Path, terms: Terms, seen: dict[str, S
         i=i,
         j=j,
         image=image,
-        barrier_ev=_number(values, column) * UNITS[terms.unit],
+        barrier_ev=_barrier(values, column) * UNITS[terms.unit],
         method=values.get("method", terms.method),
         host_ion_fraction=_fraction(values),
         note=note,
@@ -271,6 +278,16 @@ def _number(values: dict[str, str], column: str) -> float:
         return float(text)
     except ValueError as error:
         raise UnreadableHopError(f"column {column}: {text!r}; give a number") from error
+
+
+def _barrier(values: dict[str, str], column: str) -> float:
+    found = _number(values, column)
+    if not (math.isfinite(found) and found > 0.0):
+        raise UnreadableHopError(
+            f"column {column}: {found:g}; a barrier, E(saddle) - min(E of the ends), is finite and above "
+            "zero; correct it or leave the row out"
+        )
+    return found
 
 
 def _fraction(values: dict[str, str]) -> float:

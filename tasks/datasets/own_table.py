@@ -158,8 +158,8 @@ def _read_frames(path: Path) -> Table:
     from tasks.candidates.files import reader_for
 
     reader = reader_for(path)
-    structures = list(reader(path)) if reader is not None else []
     try:
+        structures = list(reader(path)) if reader is not None else []
         frames = list(iread(str(path), index=":", format="extxyz"))
     except Exception as error:
         raise DatasetError(f"{path}: cannot be read as extended XYZ ({error})") from error

@@ -230,7 +230,7 @@ def require(name: str, explicit: str | None = None) -> Path:
     """
     if name not in PUBLISHED and not is_own(name):
         raise DatasetError(
-            f"--dataset {name}: there is no such data set; there are "
+            f"{name}: there is no such data set; there are "
             f"{', '.join([*PUBLISHED, *own_names(explicit)])}, and own-NAME once it is added"
         )
     folder = find_folder(name, explicit)
