@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from models.arrays import host_folds
+from models.baselines import predict_trees
+from models.bootstrap import host_draws, interval_over_hosts
 from models.crossval import FOLD_SEED_STRIDE, predict_fold
 from models.ensemble import log_mean_and_spread
 from models.errors import InputError
-from models.evaluation import BOOTSTRAP_DRAWS, CONFIDENCE, barrier_metrics, predict_trees
+from models.evaluation import barrier_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -231,40 +233,6 @@ def ablation_table(
             "delta_ci_ev": interval_over_hosts(delta, rows.hosts, counts),
         })  # fmt: skip
     return table
-
-
-def host_draws(hosts: Sequence[str], seed: int, draws: int = BOOTSTRAP_DRAWS) -> NDArray[np.int64]:
-    """Return how often each host, in sorted order, is drawn in each bootstrap sample, ``(draws, hosts)``."""
-    n_hosts = len(set(hosts))
-    chances = np.full(n_hosts, 1 / n_hosts)
-    return np.random.default_rng(seed).multinomial(n_hosts, chances, size=draws)
-
-
-def interval_over_hosts(
-    values: NDArray[np.float64], hosts: Sequence[str], counts: NDArray[np.int64]
-) -> list[float]:
-    """Return the 95% percentile-bootstrap interval of a mean over rows, whole hosts drawn.
-
-    Rows of one host err alike, so that drawing single rows would give too narrow an interval. The same draws
-    for two sets of values make their intervals, and that of their difference, comparable. What it does not
-    hold is how much other training rows or seeds would change; repeats average over those.
-
-    Reference: Field and Welsh, J. R. Stat. Soc. B 69, 369 (2007).
-
-    Parameters
-    ----------
-    values : ndarray
-        One a row, ``(n,)``.
-    hosts : sequence of str
-        The host of each row.
-    counts : ndarray
-        From ``host_draws`` of the same hosts.
-    """
-    _, index = np.unique(np.asarray(hosts), return_inverse=True)
-    sums, sizes = np.bincount(index, weights=values), np.bincount(index)
-    tail = (1 - CONFIDENCE) / 2
-    lower, upper = np.quantile(counts @ sums / (counts @ sizes), [tail, 1 - tail])
-    return [float(lower), float(upper)]
 
 
 def _by_subject(

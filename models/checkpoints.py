@@ -180,7 +180,8 @@ class Checkpoint:
         if seen:
             raise SeenRowsError(
                 f"checkpoint {self.name!r} was trained on {len(seen)} of these rows, e.g. {seen[:3]}; judge "
-                "it on rows it has not seen, or refit it without them"
+                "it on rows it has not seen, or refit its recipe without them by `lihop evaluate --split "
+                "grouped`"
             )
 
     def check_spec(self, spec: InputSpec) -> None:

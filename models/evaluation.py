@@ -1,4 +1,4 @@
-"""Evaluation: metrics of predicted barriers, with a bootstrap interval and baselines beside them."""
+"""Evaluation: metrics of predicted barriers, with bootstrap intervals and other predictors beside them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,22 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
-from sklearn.ensemble import ExtraTreesRegressor
 
-from models.domain import summary_features
+from models.bootstrap import (
+    BOOTSTRAP_DRAWS,
+    COMMON_RANGE_EV,
+    THRESHOLDS_EV,
+    host_weights,
+    mean_interval,
+    percentile_interval,
+)
 from models.errors import InputError
-from models.settings import TrainSettings
-from models.standardise import Standardiser, fit_standardiser
 
 if TYPE_CHECKING:
-    from models.arrays import FloatArray, Inputs, LabelledArrays
-    from models.predictor import Predictions
+    from collections.abc import Mapping
 
-BOOTSTRAP_DRAWS = 2000
-CONFIDENCE = 0.95
-THRESHOLDS_EV = {"accuracy_050": 0.50, "accuracy_065": 0.65}
-COMMON_RANGE_EV = 3.0  # above this a hop never happens, so errors there say little
-TREES = 400
+    from models.arrays import LabelledArrays
+    from models.predictor import Predictions
 
 Values = NDArray[np.float64]
 
@@ -58,9 +58,7 @@ def barrier_metrics(truth_ev: Values, predicted_ev: Values) -> dict[str, float |
 def bootstrap_mae_ev(error_ev: Values, *, seed: int = 0, draws: int = BOOTSTRAP_DRAWS) -> list[float]:
     """Return the 95% percentile-bootstrap interval of the mean of absolute errors, ``[lower, upper]``."""
     rows = np.random.default_rng(seed).integers(0, len(error_ev), size=(draws, len(error_ev)))
-    tail = (1 - CONFIDENCE) / 2
-    lower, upper = np.quantile(error_ev[rows].mean(axis=1), [tail, 1 - tail])
-    return [float(lower), float(upper)]
+    return percentile_interval(error_ev[rows].mean(axis=1))
 
 
 def evaluate_arrays(
@@ -70,7 +68,7 @@ def evaluate_arrays(
     dataset: str,
     split: str,
     model_digest: str,
-    training: LabelledArrays | None = None,
+    others: Mapping[str, Values] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Compare predictions with the truth of the same rows.
@@ -83,11 +81,11 @@ def evaluate_arrays(
         In the same order.
     dataset, split, model_digest : str
         Handed through, so that a result says what it is of.
-    training : LabelledArrays, optional
-        The rows that the model learned from. With them the baselines are fitted: the median guess, and extra
-        trees on the same descriptors. Without them ``baselines`` is empty.
+    others : mapping of str to ndarray, optional
+        Barriers that other predictors give of the same rows, NaN where one has none; their metrics become
+        ``baselines``, over the rows that they have.
     seed : int
-        Of the bootstrap and the trees.
+        Of the bootstrap.
 
     Returns
     -------
@@ -100,58 +98,58 @@ def evaluate_arrays(
     inside = (truth >= predictions.lower_ev) & (truth <= predictions.upper_ev)
     error = np.abs(predicted - truth)
     domain = predictions.in_domain
-    baselines = {} if training is None else baseline_metrics(training, test, seed=seed)
     return {
         "dataset": dataset,
         "split": split,
         **metrics,
         "mae_ci_ev": bootstrap_mae_ev(error, seed=seed),
+        "mae_ci_hosts_ev": mean_interval(error, host_weights(test.hosts, seed)),
         "coverage_90": float(inside.mean()),
         "median_interval_ratio": float(np.median(predictions.upper_ev / predictions.lower_ev)),
         "share_in_domain": float(domain.mean()),
         "mae_in_domain_ev": float(error[domain].mean()) if domain.any() else None,
         "mae_out_of_domain_ev": float(error[~domain].mean()) if (~domain).any() else None,
-        "baselines": baselines,
-        "by_ion": by_ion(test.ions, error),
+        "baselines": other_metrics(truth, {} if others is None else others),
+        "by_ion": by_ion(test.ions, error, inside),
         "model_digest": model_digest,
     }
 
 
-def by_ion(ions: tuple[str, ...], error_ev: Values) -> dict[str, dict[str, float | int]]:
-    """Return the number of hops and the mean absolute error of each working ion, the commonest first."""
+def by_ion(
+    ions: tuple[str, ...], error_ev: Values, inside: NDArray[np.bool_]
+) -> dict[str, dict[str, float | int]]:
+    """Return hops, mean absolute error and coverage of each working ion, the commonest first.
+
+    Parameters
+    ----------
+    ions : tuple of str
+        Which ion moves, one a hop.
+    error_ev : ndarray
+        Absolute errors, ``(n,)``.
+    inside : ndarray of bool
+        Whether the truth lies in the interval, ``(n,)``.
+    """
     names, counts = np.unique(np.asarray(ions), return_counts=True)
     order = sorted(range(len(names)), key=lambda k: (-int(counts[k]), str(names[k])))
-    rows = np.asarray(ions)
-    mean_error = [float(error_ev[rows == name].mean()) for name in names]
-    return {str(names[k]): {"n": int(counts[k]), "mae_ev": mean_error[k]} for k in order}
+    found: dict[str, dict[str, float | int]] = {}
+    for k in order:
+        rows = np.asarray(ions) == names[k]
+        found[str(names[k])] = {
+            "n": int(counts[k]),
+            "mae_ev": float(error_ev[rows].mean()),
+            "coverage_90": float(inside[rows].mean()),
+        }
+    return found
 
 
-def baseline_metrics(
-    training: LabelledArrays, test: LabelledArrays, *, seed: int = 0
-) -> dict[str, dict[str, float | int | None]]:
-    """Return the metrics of the median guess and of extra trees, fitted on the training rows."""
-    guess = np.full(len(test), np.median(training.barrier_ev))
-    return {
-        "median": barrier_metrics(test.barrier_ev, guess),
-        "extra_trees": barrier_metrics(test.barrier_ev, predict_trees(training, test.inputs, seed=seed)),
-    }
-
-
-def predict_trees(training: LabelledArrays, inputs: Inputs, *, seed: int = 0) -> Values:
-    """Fit extremely randomised trees to log barriers on the same descriptors and predict barriers in eV.
-
-    Reference: Geurts et al. 2006, 10.1007/s10994-006-6226-1.
-    """
-    standardiser = fit_standardiser(training, clip=TrainSettings().clip)
-    trees = ExtraTreesRegressor(
-        n_estimators=TREES, min_samples_leaf=2, max_features=0.4, random_state=seed, n_jobs=1
-    )
-    trees.fit(_table(standardiser, training.inputs), training.log_barrier())
-    return np.exp(np.asarray(trees.predict(_table(standardiser, inputs)), dtype=np.float64))
-
-
-def _table(standardiser: Standardiser, inputs: Inputs) -> FloatArray:
-    return np.concatenate(list(summary_features(standardiser.z_scores(inputs)).values()), axis=1)
+def other_metrics(truth_ev: Values, others: Mapping[str, Values]) -> dict[str, dict[str, float | int | None]]:
+    """Return the metrics of other predictors, each over the rows that it has; none has no entry."""
+    found = {}
+    for name, predicted_ev in others.items():
+        there = np.isfinite(predicted_ev)
+        if there.any():
+            found[name] = barrier_metrics(truth_ev[there], predicted_ev[there])
+    return found
 
 
 def _check_pair(truth_ev: Values, predicted_ev: Values) -> None:

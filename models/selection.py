@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from models.arrays import LabelledArrays, host_folds, random_folds
+from models.baselines import predict_trees
 from models.crossval import out_of_fold
-from models.evaluation import barrier_metrics, predict_trees
+from models.evaluation import barrier_metrics
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

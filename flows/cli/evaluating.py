@@ -3,33 +3,71 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flows.cli.ablating import ablate as ablate_and_print
+from flows.cli.ablating import refuse_with_ablate
 from flows.cli.errors import UsageError
-from flows.cli.figures import refuse_figure, write_parity
-from flows.cli.output import print_json, print_table
-from flows.cli.training import METRICS, DataDir, Dataset, Json
+from flows.cli.figures import refuse_figure, write_parity, write_residuals
+from flows.cli.output import print_json
+from flows.cli.training import DataDir, Dataset, Json
 from flows.progress import bars
 from flows.settings import resolve
 
+if TYPE_CHECKING:
+    from flows.evaluate import Asked, Judgement
+
+PUBLISHED, GROUPED = "published", "grouped"
+SPLITS = 50
+
+Split = Annotated[
+    str | None,
+    typer.Option(
+        help="published [the default]: a checkpoint on the authors' test split. grouped: its recipe on all "
+        "hops, refitted without each of ten folds of whole hosts; what screening has to do."
+    ),
+]
+Model = Annotated[str | None, typer.Option(help="Name of a shipped checkpoint, or a folder [published].")]
+Keep = Annotated[bool, typer.Option("--keep", help="Write the figures into the checkpoint's card.")]
 Figure = Annotated[
     str | None, typer.Option(help="Draw predicted against DFT barriers: NAME.svg or NAME.png.")
 ]
-Workers = Annotated[int | None, typer.Option(help="Processes that describe hops, and fit for --ablate.")]
-
-
-ABLATION = {
-    "predictor": "predictor",
-    "shown": "descriptor groups",
-    "mae_ev": "MAE (eV)",
-    "mae_ci": "95% interval",
-    "mae_below_3ev": "MAE below 3 eV",
-    "spearman": "Spearman",
-    "delta_mae_ev": "Δ MAE (eV)",
-    "delta_ci": "95% interval of Δ",
-}
+Residuals = Annotated[
+    str | None, typer.Option(help="Draw residuals against DFT barriers: NAME.svg or NAME.png.")
+]
+Compare = Annotated[
+    bool,
+    typer.Option(
+        "--compare",
+        help="Set every kind of network, trained alike, extra trees, an affine map of bond-valence barriers, "
+        "the median guess and published predictions beside it, with intervals and costs.",
+    ),
+]
+Coverage = Annotated[
+    bool,
+    typer.Option(
+        "--coverage", help="Measure how often intervals hold the truth, over many divisions of the hosts."
+    ),
+]
+Splits = Annotated[int | None, typer.Option(help=f"Divisions of the hosts for --coverage [{SPLITS}].")]
+Ablate = Annotated[
+    str | None,
+    typer.Option(
+        help="Judge what a checkpoint is made of instead: groups, the descriptor groups, each alone and "
+        "each left out, on hosts held out of the training split."
+    ),
+]
+Folds = Annotated[int | None, typer.Option(help="Folds of whole hosts for --ablate [5].")]
+Members = Annotated[
+    int | None,
+    typer.Option(help="Networks a fold, for --split grouped [as in the checkpoint] and --ablate [2]."),
+]
+Repeats = Annotated[
+    int | None, typer.Option(help="Times to do --ablate with other folds and seeds, averaged [1].")
+]
+Workers = Annotated[int | None, typer.Option(help="Processes that describe hops and fit.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,137 +77,112 @@ def register(app: typer.Typer) -> None:
 
 def evaluate(
     dataset: Dataset = "devi2025",
-    split: Annotated[str | None, typer.Option(help="Split: published.")] = None,
-    model: Annotated[str | None, typer.Option(help="Name of a shipped checkpoint, or a folder.")] = None,
-    keep: Annotated[
-        bool, typer.Option("--keep", help="Write the figures into the checkpoint's card.")
-    ] = False,
+    split: Split = None,
+    model: Model = None,
+    keep: Keep = False,
     figure: Figure = None,
-    ablate: Annotated[
-        str | None,
-        typer.Option(
-            help="Judge what a checkpoint is made of instead: groups, the descriptor groups, each alone and "
-            "each left out, on hosts held out of the training split."
-        ),
-    ] = None,
-    folds: Annotated[int | None, typer.Option(help="Folds of whole hosts for --ablate [5].")] = None,
-    members: Annotated[int | None, typer.Option(help="Networks a fold for --ablate [2].")] = None,
-    repeats: Annotated[
-        int | None, typer.Option(help="Times to do --ablate with other folds and seeds, averaged [1].")
-    ] = None,
+    residuals: Residuals = None,
+    compare: Compare = False,
+    coverage: Coverage = False,
+    splits: Splits = None,
+    ablate: Ablate = None,
+    folds: Folds = None,
+    members: Members = None,
+    repeats: Repeats = None,
     data_dir: DataDir = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
-    """Judge a checkpoint on a split that it has not seen, beside the median guess and extra trees."""
-    from flows.evaluate import judge
-
-    sizes = {"n_folds": folds, "members": members, "repeats": repeats}
-    given = {name: value for name, value in sizes.items() if value is not None}
+    """Judge a checkpoint on hops that it has not seen, or its recipe on hosts held out."""
     if ablate is not None:
-        _refuse_with_ablate(ablate, split=split, keep=keep, figure=figure)
-        _ablate(given, model, dataset, data_dir, workers, as_json=as_json)
+        drawn = {"--figure": figure is not None, "--residuals": residuals is not None}
+        others = {
+            "--keep": keep,
+            "--compare": compare,
+            "--coverage": coverage,
+            "--splits": splits is not None,
+        }
+        refuse_with_ablate(ablate, {**others, **drawn}, split)
+        sizes = {"n_folds": folds, "members": members, "repeats": repeats}
+        given = {name: value for name, value in sizes.items() if value is not None}
+        ablate_and_print(given, model, dataset, data_dir, workers, as_json=as_json)
         return
-    if given:
-        raise UsageError("--folds, --members and --repeats go with --ablate groups; give that too, or none")
-    if split not in {None, "published"}:
-        raise UsageError(f"--split {split}: there is no such split; there is: published")
-    settings = resolve({"data_dir": data_dir, "workers": workers, "model": model})
-    if figure is not None:
-        refuse_figure(figure)
-    with nullcontext() if as_json else bars("hops"):
-        judged = judge(
-            model=settings.model,
-            dataset=dataset,
-            data_dir=settings.data_dir,
-            workers=settings.workers,
-            keep=keep,
-        )
-    found = judged.figures
-    if figure is not None:
-        write_parity(figure, judged, f"Barriers of {dataset}, {found['split']} test split")
-    if as_json:
-        print_json(found)
-        return
-    _print_judgement(found, figure)
-
-
-def _print_judgement(found: dict[str, Any], figure: str | None) -> None:
-    low, high = found["mae_ci_ev"]
-    print(
-        f"{found['n']} hops of {found['dataset']}, split {found['split']}, model {found['model_digest'][:12]}"
-    )
-    rows = [{"who": "this model", **found}] + [{"who": who, **row} for who, row in found["baselines"].items()]
-    print_table(rows, METRICS)
-    if figure is not None:
-        print(f"Wrote {figure}.")
-    print(f"MAE {found['mae_ev']:.3f} eV, 95% bootstrap interval {low:.3f} to {high:.3f} eV.")
-    print(f"The 90% interval holds {found['coverage_90']:.0%} of the barriers.")
-    print_table(
-        [{"ion": ion, **row} for ion, row in found["by_ion"].items()],
-        {"ion": "ion", "n": "hops", "mae_ev": "MAE (eV)"},
-    )
-
-
-def _refuse_with_ablate(ablate: str, *, split: str | None, keep: bool, figure: str | None) -> None:
-    """Refuse what cannot be taken apart, and what goes with a checkpoint's own figures alone."""
-    if ablate != "groups":
-        raise UsageError(f"--ablate {ablate}: it cannot be taken apart; there is: groups")
-    if split is not None:
+    if folds is not None or repeats is not None:
         raise UsageError(
-            f"--split {split} and --ablate were both given: an ablation holds out hosts of the training "
-            "split; leave --split out"
+            "--folds and --repeats go with --ablate groups; the folds of --split grouped stand in a file"
         )
-    if keep or figure is not None:
-        wrong = "--keep" if keep else "--figure"
-        raise UsageError(
-            f"{wrong} is for a checkpoint's own figures, which --ablate does not make; give one of the two"
-        )
+    if splits is not None and not coverage:
+        raise UsageError(f"--splits {splits} goes with --coverage; give that too, or leave it out")
+    asked = _asked(
+        dataset, split, model, members, data_dir, workers, keep=keep, compare=compare,
+        coverage_splits=(SPLITS if splits is None else splits) if coverage else None,
+    )  # fmt: skip
+    for path in (figure, residuals):
+        if path is not None:
+            refuse_figure(path)
+    _judge(asked, figure, residuals, as_json=as_json)
 
 
-def _ablate(
-    sizes: dict[str, int],
-    model: str | None,
+def _asked(
     dataset: str,
+    split: str | None,
+    model: str | None,
+    members: int | None,
     data_dir: str | None,
     workers: int | None,
     *,
-    as_json: bool,
-) -> None:
-    from flows.evaluate import ablate_groups
-    from models.ablation import AblationSettings
+    keep: bool,
+    compare: bool,
+    coverage_splits: int | None,
+) -> Asked:
+    """Put together what is asked for; coverage is measured on hosts held out, and so implies that split."""
+    from flows.evaluate import Asked
 
-    settings = resolve({"data_dir": data_dir, "workers": workers})
-    asked = AblationSettings(**sizes)
+    settings = resolve({"data_dir": data_dir, "workers": workers, "model": model})
+    chosen: Any = split
+    if split is None:
+        chosen = PUBLISHED if coverage_splits is None else GROUPED
+    return Asked(
+        # What a screening takes by default may have seen every row; what is judged by default has not.
+        model=settings.model if "model" in settings.model_fields_set else PUBLISHED,
+        dataset=dataset,
+        split=chosen,
+        members=members,
+        compare=compare,
+        coverage_splits=coverage_splits,
+        data_dir=settings.data_dir,
+        workers=settings.workers,
+        keep=keep,
+    )
+
+
+def _judge(asked: Asked, figure: str | None, residuals: str | None, *, as_json: bool) -> None:
+    """Judge, draw and print."""
+    from flows.evaluate import judge
+
     with nullcontext() if as_json else bars("hops and fits"):
-        found = ablate_groups(
-            asked, model=model, dataset=dataset, data_dir=settings.data_dir, workers=settings.workers
-        )
+        judged = judge(asked)
+    drawn = _draw(judged, figure, residuals)
     if as_json:
-        print_json(found)
+        print_json(judged.figures)
         return
-    print(
-        f"{found['n']} hops of {found['n_hosts']} hosts of {dataset}, {found['split']}: {asked.n_folds} "
-        f"folds, networks a fold: {asked.members}, repeats: {asked.repeats}"
-    )
-    print_table([_ablation_row(row, found["rows"][0]["groups"]) for row in found["rows"]], ABLATION)
-    print(f"Guessing the median: MAE {found['median_guess_mae_ev']:.3f} eV.")
-    print("Δ MAE: against the same predictor with all groups; above zero, all groups are better.")
-    print(
-        "Intervals come from drawing whole hosts. They leave out what other seeds and folds would change, "
-        "over which --repeats averages."
-    )
+    from flows.cli.comparing import print_comparison, print_coverage, print_judgement
+
+    print_judgement(judged.figures)
+    if "comparison" in judged.figures:
+        print_comparison(judged.figures["comparison"])
+    if "coverage" in judged.figures:
+        print_coverage(judged.figures["coverage"])
+    for path in drawn:
+        print(f"Wrote {path}.")
 
 
-def _ablation_row(row: dict[str, Any], every: list[str]) -> dict[str, Any]:
-    """Return a row of an ablation as people read it."""
-    named = ", ".join(row["groups"])
-    missing = ", ".join(name for name in every if name not in row["groups"])
-    shown = {"all": "all", "alone": f"{named} alone", "left_out": f"without {missing}"}
-    spans = {
-        "mae_ci": "{:.3f} to {:.3f}".format(*row["mae_ci_ev"]),
-        "delta_ci": "{:+.3f} to {:+.3f}".format(*row["delta_ci_ev"]),
-    }
-    if row["what"] == "all":
-        spans["delta_ci"] = "-"
-    return {**row, "shown": shown[row["what"]], **spans}
+def _draw(judged: Judgement, figure: str | None, residuals: str | None) -> list[str]:
+    """Write the figures that were asked for; return their files."""
+    found = judged.figures
+    of = {PUBLISHED: "published test split", GROUPED: "hosts held out"}[found["split"]]
+    if figure is not None:
+        write_parity(figure, judged, f"Barriers of {found['dataset']}, {of}")
+    if residuals is not None:
+        write_residuals(residuals, judged, f"Residuals of {found['dataset']}, {of}")
+    return [path for path in (figure, residuals) if path is not None]

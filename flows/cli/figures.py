@@ -73,3 +73,28 @@ def write_parity(path: str, judged: Judgement, title: str) -> None:
         save(figure, Path(path))
     except FigureError as error:
         raise UsageError(str(error)) from error
+
+
+def write_residuals(path: str, judged: Judgement, title: str) -> None:
+    """Write predicted less DFT barriers as a figure.
+
+    Raises
+    ------
+    UsageError
+        When the file cannot be written.
+    """
+    from tasks.reports.errors import FigureError
+    from tasks.reports.figures import residual_figure, save
+
+    found = judged.predictions
+    try:
+        figure = residual_figure(
+            judged.test.barrier_ev,
+            found.barrier_ev,
+            ions=judged.test.ions,
+            in_domain=found.in_domain,
+            title=title,
+        )
+        save(figure, Path(path))
+    except FigureError as error:
+        raise UsageError(str(error)) from error

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.ablation import host_draws, interval_over_hosts
 from models.arrays import LabelledArrays, host_folds
-from models.evaluation import COMMON_RANGE_EV, predict_trees
+from models.baselines import predict_trees
+from models.bootstrap import COMMON_RANGE_EV, host_draws, interval_over_hosts
 from models.specs import GroupSpec, InputSpec
 from tasks.datasets import devi2025
 from tasks.descriptors.assemble import INPUT_SPEC, describe
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from tasks.datasets.devi2025 import LabelledHop
+    from tasks.datasets.records import LabelledHop
     from tasks.descriptors.scene import Scene
 
 BATCH = 40

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from tasks.reports.errors import FigureError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from matplotlib.axes import Axes
@@ -22,6 +23,9 @@ FORMATS = (".svg", ".png")
 DOTS_AN_INCH = 150
 TICKS_EV = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 """Where a log axis of barriers may be labelled."""
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6bb3", "#555555")
+"""Told apart by colour-blind readers too; ions in the order of how common they are take them in turn."""
 
 MARK_PT = 5.2
 """Size of a marker."""
@@ -74,6 +78,12 @@ def barrier_axis(axes: Axes, which: str, low_ev: float, high_ev: float) -> None:
     axis.set_major_formatter(FuncFormatter(lambda value, _place: f"{value:g}"))
     axis.set_minor_locator(NullLocator())
     axes.grid(visible=True, axis="x" if which == "x" else "y", color=LINE, linewidth=0.8)
+
+
+def ion_colours(ions: Sequence[str]) -> dict[str, str]:
+    """Return the colour of each ion, the commonest first."""
+    names = sorted(set(ions), key=lambda ion: (-list(ions).count(ion), ion))
+    return {ion: COLOURS[place % len(COLOURS)] for place, ion in enumerate(names)}
 
 
 def legend_entry(

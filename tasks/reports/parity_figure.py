@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from tasks.reports.drawing import GREY, INK, MARK_PT, barrier_axis, blank, legend_entry
+from tasks.reports.drawing import GREY, INK, MARK_PT, barrier_axis, blank, ion_colours, legend_entry
 from tasks.reports.errors import FigureError
 
 if TYPE_CHECKING:
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6bb3", "#555555")
-"""Told apart by colour-blind readers too; ions in the order of how common they are take them in turn."""
+MANY = 100
+"""Of more hops than this the intervals are drawn fainter and the markers smaller."""
 
 SIDE_IN, LEGEND_IN, TITLE_IN, LABEL_IN, EDGE_IN = 5.0, 1.5, 0.65, 0.6, 0.1
 
@@ -63,14 +63,16 @@ def parity_figure(
     )
     low, high = float(np.min([reference_ev, predicted_ev])), float(np.max([reference_ev, predicted_ev]))
     axes.plot([low / 2, high * 2], [low / 2, high * 2], color=GREY, linewidth=1, zorder=1)
-    colours = _colours(ions)
+    colours = ion_colours(ions)
+    share = min(MANY / len(ions), 1.0)
+    faint, mark_pt = max(0.3 * share, 0.07), MARK_PT * max(share**0.25, 0.7)
     for k, ion in enumerate(ions):
         # What reaches beyond the frame is cut there: a wide interval must not squeeze all others.
         axes.plot(
-            [reference_ev[k]] * 2, [lower_ev[k], upper_ev[k]], color=colours[ion], alpha=0.3, linewidth=1.2
+            [reference_ev[k]] * 2, [lower_ev[k], upper_ev[k]], color=colours[ion], alpha=faint, linewidth=1.2
         )
         axes.plot(
-            [reference_ev[k]], [predicted_ev[k]], marker="o", markersize=MARK_PT, linestyle="none", zorder=3,
+            [reference_ev[k]], [predicted_ev[k]], marker="o", markersize=mark_pt, linestyle="none", zorder=3,
             color=colours[ion], markerfacecolor=colours[ion] if in_domain[k] else "white", gid=f"hop-{k}",
         )  # fmt: skip
     for which in ("x", "y"):
@@ -84,12 +86,6 @@ def parity_figure(
     figure.text(left, 1 - 0.44 / height_in, figures, fontsize=8, color=GREY, va="center")
     _legend(axes, colours, ions, hollow=not bool(np.all(in_domain)))
     return figure
-
-
-def _colours(ions: Sequence[str]) -> dict[str, str]:
-    """Return the colour of each ion, the commonest first."""
-    names = sorted(set(ions), key=lambda ion: (-list(ions).count(ion), ion))
-    return {ion: COLOURS[place % len(COLOURS)] for place, ion in enumerate(names)}
 
 
 def _figures(

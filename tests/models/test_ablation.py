@@ -15,8 +15,6 @@ from models.ablation import (
     ablation_table,
     fold_of_each_row,
     group_sets,
-    host_draws,
-    interval_over_hosts,
     run_job,
 )
 from models.arrays import host_folds
@@ -169,47 +167,6 @@ def test_repeats_average_over_folds_and_seeds(rows, tiny):
 
 def test_one_group_alone_is_all_there_is():
     assert group_sets(("local",)) == [("all", ("local",))]
-
-
-class TestHostBootstrap:
-    def test_width_follows_the_hosts_and_not_the_rows(self):
-        # Ten rows of a host err exactly alike: the interval is that of one row a host.
-        rng = np.random.default_rng(4)
-        per_host = rng.normal(size=200)
-        hosts = [f"h{k:03d}" for k in range(200)]
-        counts = host_draws(hosts, seed=0)
-        alone = interval_over_hosts(per_host, hosts, counts)
-        tenfold = interval_over_hosts(np.repeat(per_host, 10), np.repeat(hosts, 10).tolist(), counts)
-        assert tenfold == pytest.approx(alone)
-        half_width = 1.96 * per_host.std() / np.sqrt(200)
-        assert (alone[1] - alone[0]) / 2 == pytest.approx(half_width, rel=0.1)
-
-    def test_matches_drawing_hosts_by_hand(self):
-        rng = np.random.default_rng(2)
-        hosts = ["b", "a", "c", "a", "b", "a", "d", "e", "e"]
-        values = rng.normal(size=9)
-        counts = host_draws(hosts, seed=1, draws=300)
-        names = sorted(set(hosts))
-        means = []
-        for draw in counts:
-            chosen = [name for name, times in zip(names, draw, strict=True) for _ in range(times)]
-            drawn = [v for name in chosen for v, h in zip(values, hosts, strict=True) if h == name]
-            assert len(chosen) == len(names)
-            means.append(np.mean(drawn))
-        expected = np.quantile(means, [0.025, 0.975])
-        np.testing.assert_allclose(interval_over_hosts(values, hosts, counts), expected)
-
-    def test_covers_the_truth_about_as_often_as_it_says(self):
-        rng = np.random.default_rng(8)
-        hosts = [f"h{k // 3:02d}" for k in range(180)]
-        counts = host_draws(hosts, seed=0, draws=500)
-        inside = 0
-        for _ in range(200):
-            values = np.repeat(rng.normal(size=60), 3) + 0.3 * rng.normal(size=180)
-            lower, upper = interval_over_hosts(values, hosts, counts)
-            inside += lower <= 0 <= upper
-        # Binomial: 190 of 200 expected, three standard deviations are 9; a little less is usual at 60 hosts.
-        assert 176 <= inside <= 199
 
 
 def test_too_few_hosts_or_folds_are_refused(rows, tiny):

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from models.baselines import predict_baselines
 from models.errors import InputError
 from models.evaluation import barrier_metrics, bootstrap_mae_ev, evaluate_arrays
 from models.predictor import Predictions
@@ -84,14 +85,25 @@ def test_keys_and_values_that_scripts_rely_on(make):
         lower_ev=np.where(np.arange(30) < 27, truth * 0.9, truth * 1.01), upper_ev=truth * 1.2,
         in_domain=np.arange(30) < 20, domain_distance=np.ones(30),
     )  # fmt: skip
-    result = evaluate_arrays(test, predictions, dataset="d", split="s", model_digest="m", training=training)
+    some = np.where(np.arange(30) < 4, np.nan, 1.0)
+    others = {**predict_baselines(training, test), "peer": some, "silent": np.full(30, np.nan)}
+    result = evaluate_arrays(test, predictions, dataset="d", split="s", model_digest="m", others=others)
     assert set(result) >= KEYS
     assert result["coverage_90"] == pytest.approx(0.9)
     assert result["mae_ev"] == pytest.approx(0.1 * truth.mean())
     assert result["share_in_domain"] == pytest.approx(2 / 3)
     lithium = np.array(test.ions) == "Li"
     assert list(result["by_ion"]) == ["Li", "Na"]
-    assert result["by_ion"]["Li"] == {"n": 20, "mae_ev": pytest.approx(0.1 * truth[lithium].mean())}
+    assert result["by_ion"]["Li"] == {
+        "n": 20,
+        "mae_ev": pytest.approx(0.1 * truth[lithium].mean()),
+        "coverage_90": pytest.approx((np.flatnonzero(lithium) < 27).mean()),
+    }
+    assert set(result["baselines"]) == {"median", "extra_trees", "peer"}
+    assert result["baselines"]["peer"]["n"] == 26
+    assert result["baselines"]["peer"]["mae_ev"] == pytest.approx(np.abs(truth[4:] - 1).mean())
+    lower, upper = result["mae_ci_hosts_ev"]
+    assert lower < result["mae_ev"] < upper
     median = np.abs(np.median(training.barrier_ev) - truth).mean()
     assert result["baselines"]["median"]["mae_ev"] == pytest.approx(median)
     assert result["baselines"]["extra_trees"]["mae_ev"] < 0.7 * median

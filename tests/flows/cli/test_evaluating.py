@@ -1,13 +1,18 @@
-"""`lihop evaluate --ablate groups`, and a checkpoint of some groups: what they print and refuse."""
+"""`lihop evaluate`: splits, comparison, coverage and ablation, what they print and refuse."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import pytest
 
 from flows import evaluate as flow
+from flows import refitting
+from flows.labelled import joined
+from models.arrays import host_folds, id_digest
 from models.checkpoints import load
+from models.networks import NETWORKS
 from tests.campaigns import RecordingSteps, labelled_noise, write_checkpoint, write_good
 from tests.models.conftest import make_rows
 
@@ -66,13 +71,23 @@ class TestAblate:
             (["--ablate", "layers"], ["--ablate layers", "there is: groups"]),
             (["--ablate", "groups", "--keep"], ["--keep", "--ablate"]),
             (["--ablate", "groups", "--split", "published"], ["--split published", "leave --split out"]),
-            (["--split", "grouped"], ["--split grouped", "there is: published"]),
             (["--ablate", "groups", "--figure", "a.svg"], ["--figure", "--ablate"]),
             (["--ablate", "groups", "--folds", "1"], ["1 folds", "at least 2 folds"]),
             (["--ablate", "groups", "--members", "0"], ["0 members", "1 member"]),
             (["--ablate", "groups", "--folds", "11"], ["11 folds need as many hosts, got 10"]),
             (["--ablate", "groups", "--model", "nothing"], ["--model nothing", "lihop train"]),
+            (["--ablate", "groups", "--residuals", "a.svg"], ["--residuals", "--ablate"]),
+            (["--ablate", "groups", "--compare"], ["--compare", "--ablate"]),
+            (["--ablate", "groups", "--coverage"], ["--coverage", "--ablate"]),
             (["--folds", "3"], ["--folds", "--ablate groups"]),
+            (["--split", "random"], ["--split random", "there are: published, grouped"]),
+            (["--members", "2"], ["--members", "--split grouped"]),
+            (["--split", "published", "--coverage"], ["--coverage", "--split grouped"]),
+            (["--splits", "9"], ["--splits 9", "--coverage"]),
+            (["--coverage", "--splits", "0"], ["--splits 0", "at least 1"]),
+            (["--split", "grouped", "--members", "0"], ["--members 0", "at least 1"]),
+            (["--split", "grouped", "--repeats", "2"], ["--repeats", "--ablate groups"]),
+            (["--residuals", "a.pdf"], [".svg or .png"]),
         ],
     )
     def test_bad_usage_is_one_message(self, lihop, splits, flags, messages):
@@ -81,6 +96,143 @@ class TestAblate:
         assert result.is_one_message
         for message in messages:
             assert message in result.err
+
+
+@pytest.fixture
+def hops(monkeypatch):
+    """Synthetic hops of the real shapes in the place of the data set, and folds for them."""
+    rows = {"train": labelled_noise(24, seed=0), "test": labelled_noise(9, seed=5, prefix="unseen")}
+    rows["all"] = joined([rows["train"], rows["test"]])
+    monkeypatch.setattr(flow, "load_labelled", lambda _dataset, split, **_named: rows[split])
+    monkeypatch.setattr(flow, "committed_folds", lambda _dataset, all_rows: host_folds(all_rows.hosts, 3, 0))
+    # In this process: others would take seconds to import torch, and another test has them.
+    monkeypatch.setattr(refitting, "PlainSteps", lambda _pool: RecordingSteps())
+    return rows
+
+
+@pytest.fixture
+def unseen(tmp_path, hops):
+    """A checkpoint that has seen the training rows alone."""
+    return write_checkpoint(tmp_path / "unseen", groups=("local",))
+
+
+@pytest.fixture
+def seen(tmp_path, hops):
+    """A checkpoint that has seen every row."""
+    checkpoint = load(write_checkpoint(tmp_path / "seen", groups=("local",)))
+    every = frozenset(id_digest(identifier) for identifier in hops["all"].ids)
+    dataclasses.replace(checkpoint, training_id_digests=every).save(tmp_path / "all")
+    return tmp_path / "all"
+
+
+class TestPublished:
+    def test_a_checkpoint_that_has_seen_the_rows_is_refused(self, lihop, seen):
+        result = lihop("evaluate", "--model", seen)
+        assert result.code == 2
+        assert result.is_one_message
+        assert "--split grouped" in result.err
+
+    def test_prints_what_is_judged_and_what_stands_beside_it(self, lihop, unseen, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "300")
+        result = lihop("evaluate", "--model", unseen)
+        assert result.code == 0, result.err
+        assert "9 hops of 6 hosts of devi2025, split published" in result.out
+        for name in ("this model", "extra_trees", "affine_bvse", "median"):
+            lines = [line.lstrip("│ ") for line in result.out.splitlines()]
+            assert sum(line.startswith(name) for line in lines) == 1, name
+        assert "inside the training domain" in result.out
+
+    def test_the_default_is_the_one_that_has_not_seen_the_test_split(self, lihop, hops, monkeypatch):
+        asked = []
+        monkeypatch.setattr(flow, "find_checkpoint", lambda name: asked.append(name) or 1 / 0)
+        for given in (None, "mine"):
+            if given is not None:
+                monkeypatch.setenv("LIHOP_MODEL", given)
+            with pytest.raises(ZeroDivisionError):
+                lihop("evaluate")
+        assert asked == ["published", "mine"]
+
+    def test_keeps_the_figures_in_the_card(self, lihop, unseen):
+        assert lihop("evaluate", "--model", unseen, "--keep", "--json").code == 0
+        kept = load(unseen).metrics["devi2025, published test split"]
+        assert kept["n"] == 9
+
+
+class TestGrouped:
+    def test_a_checkpoint_that_has_seen_the_rows_is_fine(self, lihop, seen):
+        result = lihop("evaluate", "--model", seen, "--split", "grouped", "--members", "1", "--json")
+        assert result.code == 0, result.err
+        found = json.loads(result.out)
+        assert (found["split"], found["n"], found["n_hosts"]) == ("grouped", 33, 6)
+        assert (found["n_folds"], found["members"]) == (3, 1)
+        assert set(found["baselines"]) == {"extra_trees", "affine_bvse", "median"}
+        difference = found["baselines"]["median"]["difference"]
+        assert difference["delta_mae_ev"] == pytest.approx(
+            found["baselines"]["median"]["mae_ev"] - found["mae_ev"]
+        )
+        assert 0 <= found["coverage_90"] <= 1
+        assert found["mae_in_domain_ev"] is not None
+
+    def test_prints_and_draws(self, lihop, unseen, tmp_path):
+        pictures = [tmp_path / "parity.svg", tmp_path / "residuals.svg"]
+        flags = ["--figure", pictures[0], "--residuals", pictures[1], "--members", "1"]
+        result = lihop("evaluate", "--model", unseen, "--split", "grouped", *flags)
+        assert result.code == 0, result.err
+        assert "refitted without each of 3 folds of whole hosts, networks a fold: 1" in result.out
+        for path in pictures:
+            assert path.read_text().count('<g id="hop-') == 33
+            assert f"Wrote {path}." in result.out
+
+    def test_as_many_members_as_the_checkpoint_has(self, lihop, unseen):
+        result = lihop("evaluate", "--model", unseen, "--split", "grouped", "--json")
+        assert json.loads(result.out)["members"] == load(unseen).settings.members == 2
+
+
+class TestCompare:
+    @pytest.mark.parametrize("split", ["published", "grouped"])
+    def test_one_table_of_all(self, lihop, unseen, split):
+        result = lihop("evaluate", "--model", unseen, "--compare", "--split", split, "--json")
+        assert result.code == 0, result.err
+        found = json.loads(result.out)
+        rows = {row["predictor"]: row for row in found["comparison"]}
+        assert list(rows) == ["checkpoint", *NETWORKS, "extra_trees", "affine_bvse", "median"]
+        assert rows["checkpoint"]["mae_ev"] == found["mae_ev"]
+        # The checkpoint is that network and nothing else, trained with the same seeds.
+        arch = load(unseen).settings.arch
+        assert rows[arch]["mae_ev"] == pytest.approx(found["mae_ev"], rel=1e-6) or split == "published"
+        for name, row in rows.items():
+            assert set(row["intervals"]) == set(row["intervals_over_hosts"])
+            assert (row["difference"] is None) == (name == "checkpoint")
+            assert row["by_ion"]["Li"]["n"] == found["n"]
+            assert row["parameters"] >= 1
+            assert row["training_seconds"] > 0
+        assert rows["checkpoint"]["hops_per_second"] > 0
+        assert rows["checkpoint"]["parameters"] == rows[arch]["parameters"]
+
+    def test_prints_it(self, lihop, unseen, monkeypatch):
+        monkeypatch.setenv("COLUMNS", "300")
+        result = lihop("evaluate", "--model", unseen, "--compare")
+        assert result.code == 0, result.err
+        for heading in ("MAE below 3 eV", "over whole hosts", "MAE of Li hops", "hops a second"):
+            assert heading in result.out
+        assert "above zero, checkpoint is better" in result.out
+
+
+class TestCoverage:
+    def test_goes_with_hosts_held_out(self, lihop, unseen):
+        result = lihop("evaluate", "--model", unseen, "--coverage", "--splits", "4", "--json")
+        assert result.code == 0, result.err
+        found = json.loads(result.out)
+        assert found["split"] == "grouped"
+        assert found["coverage"]["splits"] == 4
+        assert set(found["coverage"]["coverage"]) == {"mean", "sd", "p05", "p95"}
+        assert set(found["coverage"]["constant"]) == {"coverage", "coverage_li", "median_ratio"}
+
+    def test_prints_it(self, lihop, unseen):
+        result = lihop("evaluate", "--model", unseen, "--coverage", "--splits", "2")
+        assert result.code == 0, result.err
+        assert "hosts divided 2 times" in result.out
+        assert "coverage, Li hops" in result.out
 
 
 class TestCheckpointOfSomeGroups:
@@ -96,10 +248,7 @@ class TestCheckpointOfSomeGroups:
         (model,) = tables["models"]
         assert set(json.loads(model["descriptor_versions_json"])) == {"profile", "chemistry"}
 
-    def test_is_judged_like_any_other(self, lihop, monkeypatch, tmp_path):
-        path = write_checkpoint(tmp_path / "some", groups=("local",))
-        rows = {"train": labelled_noise(24, seed=0), "test": labelled_noise(9, seed=5, prefix="unseen")}
-        monkeypatch.setattr(flow, "load_labelled", lambda _dataset, split, **_named: rows[split])
-        result = lihop("evaluate", "--model", path, "--json")
+    def test_is_judged_like_any_other(self, lihop, unseen):
+        result = lihop("evaluate", "--model", unseen, "--json")
         assert result.code == 0, result.err
-        assert json.loads(result.out)["model_digest"] == load(path).digest
+        assert json.loads(result.out)["model_digest"] == load(unseen).digest

@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from flows.bench.generated import RUN_ID, Block, tables
 from flows.cli.errors import UsageError
-from flows.cli.figures import write_parity, write_ranking
+from flows.cli.figures import write_parity, write_ranking, write_residuals
 from flows.cli.main import app
 from flows.evaluate import Judgement
 from models.arrays import LabelledArrays
@@ -70,7 +70,7 @@ def test_no_barrier_is_bad_usage(tmp_path):
         write_ranking(str(tmp_path / "a.svg"), [])
 
 
-def test_parity_of_a_judgement(tmp_path):
+def test_parity_and_residuals_of_a_judgement(tmp_path):
     spec = InputSpec(groups=(GroupSpec(name="local", version=1, keys=("a",), shape=(1,)),))
     barrier_ev = np.array([0.3, 0.9])
     test = LabelledArrays(
@@ -80,5 +80,9 @@ def test_parity_of_a_judgement(tmp_path):
         barrier_ev, np.zeros(2), barrier_ev[:, None], barrier_ev / 2, barrier_ev * 2,
         np.array([True, False]), np.zeros(2),
     )  # fmt: skip
-    write_parity(str(tmp_path / "parity.svg"), Judgement({}, test, found), "a split")
-    assert (tmp_path / "parity.svg").read_text().count('<g id="hop-') == 2
+    for write in (write_parity, write_residuals):
+        write(str(tmp_path / "a.svg"), Judgement({}, test, found), "a split")
+        assert (tmp_path / "a.svg").read_text().count('<g id="hop-') == 2
+        (tmp_path / "file").touch()
+        with pytest.raises(UsageError, match="cannot be written"):
+            write(str(tmp_path / "file" / "a.svg"), Judgement({}, test, found), "a split")

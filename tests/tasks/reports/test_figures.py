@@ -10,7 +10,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from tasks.reports.errors import FigureError
-from tasks.reports.figures import parity_figure, ranking_figure, save
+from tasks.reports.figures import parity_figure, ranking_figure, residual_figure, save
 from tasks.reports.ranking_figure import DIMENSIONS, short_name, typeset, typeset_name
 
 
@@ -188,6 +188,75 @@ def test_parity_refuses_what_it_cannot_show():
         parity(ions=("Li",))
     with pytest.raises(FigureError, match="above zero"):
         parity(reference_ev=np.array([0.0, 1.0, 1.0]))
+
+
+def test_intervals_of_many_hops_are_fainter():
+    def strength(repeats):
+        many = {name: np.tile(values, repeats) for name, values in ARRAYS.items()}
+        figure = parity(**many, ions=("Li",) * 3 * repeats, in_domain=np.ones(3 * repeats, dtype=bool))
+        bars = [line for line in figure.axes[0].lines if line.get_alpha() is not None]
+        return bars[0].get_alpha(), next(iter(marks(figure).values())).get_markersize()
+
+    few, many = strength(1), strength(200)
+    assert many[0] < few[0]
+    assert many[1] < few[1]
+
+
+def residuals(**changes):
+    given = {name: ARRAYS[name] for name in ("reference_ev", "predicted_ev")}
+    given |= {"ions": ("Li", "Na", "Li"), "in_domain": np.array([True, True, False])} | changes
+    return residual_figure(**given, title="a split")
+
+
+def test_residuals_show_every_hop():
+    figure = residuals()
+    found = marks(figure)
+    points = [(float(line.get_xdata()[0]), round(float(line.get_ydata()[0]), 6)) for line in found.values()]
+    assert points[:2] == [(0.2, 0.1), (0.5, -0.1)]
+    assert found["hop-2"].get_markerfacecolor() == "white"
+    axes = figure.axes[0]
+    assert axes.get_xscale() == "log"
+    assert axes.get_yscale() == "linear"
+    assert axes.get_xlabel() == "DFT barrier (eV)"
+    assert axes.get_ylabel().endswith("DFT barrier (eV)")
+
+
+def test_large_residuals_stay_at_the_edge_and_are_counted():
+    n = 200
+    predicted = np.full(n, 1.0) + np.where(np.arange(n) % 2, 0.1, -0.1)
+    predicted[:2] = 9.0, 5.0
+    reference = np.full(n, 1.0)
+    reference[2] = 8.0
+    figure = residuals(
+        reference_ev=reference, predicted_ev=predicted, ions=("Li",) * n, in_domain=np.ones(n, dtype=bool)
+    )
+    found = marks(figure)
+    assert len(found) == n
+    _, top = figure.axes[0].get_ylim()
+    assert [found[f"hop-{k}"].get_marker() for k in range(4)] == ["^", "^", "v", "o"]
+    assert all(abs(float(line.get_ydata()[0])) <= top for line in found.values())
+    (said,) = [text for text in texts(figure) if "MAE" in text]
+    assert said.endswith("3 beyond the frame (triangles)")
+
+
+def test_the_histogram_counts_every_hop_by_ion():
+    figure = residuals(predicted_ev=np.array([0.3, 0.4, 40.0]))
+    bars = figure.axes[1].patches
+    by_colour = {}
+    for bar in bars:
+        colour = to_hex(bar.get_facecolor())
+        by_colour[colour] = by_colour.get(colour, 0) + bar.get_width()
+    lithium, sodium = (to_hex(marks(figure)[f"hop-{k}"].get_color()) for k in (0, 1))
+    assert by_colour == {lithium: 2, sodium: 1}
+    legend = [text.get_text() for text in figure.axes[1].get_legend().get_texts()]
+    assert legend[:3] == ["Li (2)", "Na (1)", "outside the\ntraining domain"]
+
+
+def test_residuals_refuse_what_they_cannot_show():
+    with pytest.raises(FigureError, match="lengths"):
+        residuals(ions=("Li",))
+    with pytest.raises(FigureError, match="above zero"):
+        residuals(reference_ev=np.array([0.0, 1.0, 1.0]))
 
 
 @pytest.mark.parametrize("ending", ["svg", "png"])
