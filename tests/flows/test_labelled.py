@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from flows import labelled
-from tasks.datasets import devi2025
+from flows.progress import reporting
+from tasks.datasets import devi2025, own
 from tasks.datasets.errors import DatasetError
 from tests.tasks.datasets.test_devi2025 import entry
 
@@ -85,3 +86,78 @@ def test_splits_and_sets_that_there_are_not(folder):
         labelled.load_labelled("devi2025,", "train", data_dir=str(folder))
     with pytest.raises(DatasetError, match="no such data set"):
         labelled.load_labelled("devi2024", "train", data_dir=str(folder))
+
+
+OTHER = devi2025.structure_of(entry(elements=["Na"] * 6 + ["Ca", "O", "O"]))
+ITS_HOP = "h1,crystal.json,0.9 0.5 0.5,1.4 0.5 0.5,0.61,train"
+
+
+class TestMany:
+    @pytest.fixture
+    def data(self, tmp_path, monkeypatch):
+        """A data folder with devi2025's toys."""
+        monkeypatch.setattr(devi2025, "COUNTS", COUNTS)
+        (tmp_path / "devi2025").mkdir()
+        for split, jids in {"train": (12, 2, 7), "test": (2, 0)}.items():
+            entries = [entry() | {"jid": jid, "target": 0.1 * (jid + 1)} for jid in jids]
+            (tmp_path / "devi2025" / devi2025.FILES[split]).write_text(json.dumps(entries))
+        return tmp_path
+
+    def add(self, data, structure, row, name="lab"):
+        files = data / "files"
+        files.mkdir(exist_ok=True)
+        structure.to(filename=str(files / "crystal.json"))
+        (files / "table.csv").write_text(f"id,structure,start,end,barrier_ev,split\n{row}\n")
+        own.add(name, files / "table.csv", data, method="DFT-NEB, PBE", licence="CC0")
+
+    def test_rows_stand_one_set_after_another_with_their_methods(self, data, described):
+        self.add(data, OTHER, ITS_HOP)
+        both, text = labelled.load_labelled_many(["devi2025", "own-lab"], "train", data_dir=str(data))
+        assert both.ids == ("devi2025:train-12", "devi2025:train-2", "devi2025:train-7", "own-lab:h1")
+        assert both.methods == (devi2025.METHOD,) * 3 + ("DFT-NEB, PBE",)
+        assert both.hosts[-1] == "CaO2"
+        assert both.take([3]).methods == ("DFT-NEB, PBE",)
+        assert "devi2025: 3 train hops" in text
+        assert "its test hops were not used" in text
+        assert "own-lab: 1 train hops (one's own; licence: CC0; barriers: DFT-NEB, PBE)." in text
+        by_commas = labelled.load_labelled("devi2025, own-lab", "train", data_dir=str(data))
+        assert by_commas.ids == both.ids
+
+    def test_a_set_without_the_split_is_left_out(self, data, described):
+        self.add(data, OTHER, ITS_HOP)
+        names = ["devi2025", "own-lab"]
+        tests, text = labelled.load_labelled_many(names, "test", data_dir=str(data))
+        assert tests.ids == ("devi2025:test-0", "devi2025:test-2")
+        assert "own-lab" not in text
+        whole, _ = labelled.load_labelled_many(names, "all", data_dir=str(data))
+        assert len(whole) == 6
+        with pytest.raises(DatasetError, match="no hops; own-lab has train"):
+            labelled.load_labelled("own-lab", "test", data_dir=str(data))
+
+    def test_the_same_hop_in_two_sets_is_named_and_refused(self, data, described):
+        """Also where the other set holds it as a test: here it is the toy of devi2025 itself."""
+        toy = devi2025.structure_of(entry())
+        self.add(data, toy, ITS_HOP)
+        with pytest.raises(DatasetError, match=r"devi2025:test-0 \(0.1 eV\) = own-lab:h1 \(0.61 eV\)"):
+            labelled.load_labelled_many(["devi2025", "own-lab"], "train", data_dir=str(data))
+        assert described == []
+
+    def test_alone_a_set_with_known_test_hops_is_warned_of(self, data, described):
+        toy = devi2025.structure_of(entry())
+        self.add(data, toy, ITS_HOP)
+        told = []
+
+        class Listener:
+            def stage(self, _name, _total):
+                pass
+
+            def advance(self, _name, _count):
+                pass
+
+            def message(self, text):
+                told.append(text)
+
+        with reporting(Listener()):
+            assert len(labelled.load_labelled("own-lab", "train", data_dir=str(data))) == 1
+        assert len(told) == 1
+        assert "own-lab:h1 (0.61 eV) = devi2025:test-0" in told[0]
