@@ -11,6 +11,15 @@ from flows.cli.ablating import ablate as ablate_and_print
 from flows.cli.ablating import refuse_with_ablate
 from flows.cli.errors import UsageError
 from flows.cli.figures import refuse_figure, write_parity, write_residuals
+from flows.cli.importance import Asked as AskedImportance
+from flows.cli.importance import (
+    Groups,
+    Importance,
+    Markdown,
+    refuse_with_importance,
+    refuse_without_importance,
+)
+from flows.cli.importance import importance as measure_and_print
 from flows.cli.output import print_json
 from flows.cli.training import DataDir, Dataset, Json
 from flows.progress import bars
@@ -59,13 +68,18 @@ Ablate = Annotated[
         "each left out, on hosts held out of the training split."
     ),
 ]
-Folds = Annotated[int | None, typer.Option(help="Folds of whole hosts for --ablate [5].")]
+Folds = Annotated[int | None, typer.Option(help="Folds of whole hosts for --ablate and --importance [5].")]
 Members = Annotated[
     int | None,
-    typer.Option(help="Networks a fold, for --split grouped [as in the checkpoint] and --ablate [2]."),
+    typer.Option(
+        help="Networks a fold, for --split grouped [as in the checkpoint], --ablate [2] and --importance [1]."
+    ),
 ]
 Repeats = Annotated[
-    int | None, typer.Option(help="Times to do --ablate with other folds and seeds, averaged [1].")
+    int | None,
+    typer.Option(
+        help="Times to do --ablate with other folds and seeds, averaged [1]; shuffles for --importance [3]."
+    ),
 ]
 Workers = Annotated[int | None, typer.Option(help="Processes that describe hops and fit.")]
 
@@ -89,27 +103,40 @@ def evaluate(
     folds: Folds = None,
     members: Members = None,
     repeats: Repeats = None,
+    importance: Importance = False,
+    groups: Groups = None,
+    markdown: Markdown = False,
     data_dir: DataDir = None,
     workers: Workers = None,
     as_json: Json = False,
 ) -> None:
     """Judge a checkpoint on hops that it has not seen, or its recipe on hosts held out."""
+    sizes = {"n_folds": folds, "members": members, "repeats": repeats}
+    given = {name: value for name, value in sizes.items() if value is not None}
+    others = {
+        "--keep": keep,
+        "--compare": compare,
+        "--coverage": coverage,
+        "--splits": splits is not None,
+        "--residuals": residuals is not None,
+    }
+    if importance:
+        refuse_with_importance({"--ablate": ablate is not None, "--split": split is not None, **others})
+        measure_and_print(
+            AskedImportance(
+                given, model, groups, dataset, data_dir, workers, figure, as_json=as_json, markdown=markdown
+            )
+        )
+        return
+    refuse_without_importance(groups=groups, markdown=markdown)
     if ablate is not None:
-        drawn = {"--figure": figure is not None, "--residuals": residuals is not None}
-        others = {
-            "--keep": keep,
-            "--compare": compare,
-            "--coverage": coverage,
-            "--splits": splits is not None,
-        }
-        refuse_with_ablate(ablate, {**others, **drawn}, split)
-        sizes = {"n_folds": folds, "members": members, "repeats": repeats}
-        given = {name: value for name, value in sizes.items() if value is not None}
+        refuse_with_ablate(ablate, {**others, "--figure": figure is not None}, split)
         ablate_and_print(given, model, dataset, data_dir, workers, as_json=as_json)
         return
     if folds is not None or repeats is not None:
         raise UsageError(
-            "--folds and --repeats go with --ablate groups; the folds of --split grouped stand in a file"
+            "--folds and --repeats go with --ablate groups and --importance; the folds of --split grouped "
+            "stand in a file"
         )
     if splits is not None and not coverage:
         raise UsageError(f"--splits {splits} goes with --coverage; give that too, or leave it out")
