@@ -21,7 +21,7 @@ import numpy as np
 from pymatgen.core import Structure
 
 from tasks.datasets.errors import DatasetError
-from tasks.datasets.records import HopRecord, LabelledHop, labelled, relax
+from tasks.datasets.records import Crystal, HopRecord, LabelledHop, labelled, relax
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -167,7 +167,7 @@ def record_of(entry: dict[str, Any], split: Split) -> HopRecord:
         hop_id=f"{split}-{entry['jid']}",
         name=str(entry["sys_name"]),
         split=split,
-        structure=structure,
+        crystal=Crystal.of(structure),
         i=0,
         j=1,
         image=(0, 0, 0),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pymatgen.core import Element
 
 from tasks.hops.path import images_in_box
 
@@ -53,12 +54,11 @@ class Fingerprint:
 
 def fingerprint(record: HopRecord) -> Fingerprint:
     """Return what tells one hop from another."""
-    lattice = np.asarray(record.structure.lattice.matrix, dtype=np.float64)
-    frac = np.asarray(record.structure.frac_coords, dtype=np.float64)
+    lattice, frac = record.crystal.lattice, record.crystal.frac
     ends_frac = np.array([frac[record.i], frac[record.j] + record.image])
     sites, shifts = images_in_box(frac, lattice, ends_frac, REACH_ANG)
     coords = (frac[sites] + shifts) @ lattice
-    numbers = np.asarray(record.structure.atomic_numbers, dtype=np.int64)[sites]
+    numbers = np.array([Element(symbol).Z for symbol in record.crystal.symbols], dtype=np.int64)[sites]
     ends = ends_frac @ lattice
     apart = np.linalg.norm(coords[:, None, :] - ends[None, :, :], axis=2)
     host = (apart > AT_AN_END_ANG).all(axis=1) & (apart.min(axis=1) <= REACH_ANG)

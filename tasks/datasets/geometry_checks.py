@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pymatgen.core import Lattice
 
 from tasks.datasets.findings import Finding, Severity, some
 
@@ -47,31 +48,27 @@ class Geometry:
 
 def geometry(record: HopRecord) -> Geometry:
     """Return the lengths that checks look at."""
-    from ase.data import covalent_radii
+    from ase.data import atomic_numbers, covalent_radii
 
-    structure = record.structure
-    apart = np.array(structure.distance_matrix)
-    np.fill_diagonal(apart, min(structure.lattice.abc))
-    radii = np.asarray(covalent_radii)[np.asarray(structure.atomic_numbers)]
+    crystal, lattice = record.crystal, Lattice(record.crystal.lattice)
+    apart = np.array(lattice.get_all_distances(crystal.frac, crystal.frac))
+    np.fill_diagonal(apart, min(lattice.abc))
+    radii = np.array([covalent_radii[atomic_numbers[symbol]] for symbol in crystal.symbols])
     spacing = float(np.median((apart / (radii[:, None] + radii[None, :])).min(axis=1)))
-    frac = structure.frac_coords
-    ends_frac = np.array([frac[record.i], frac[record.j] + np.asarray(record.image)])
-    ends = ends_frac @ structure.lattice.matrix
+    frac = crystal.frac
+    ends = np.array([frac[record.i], frac[record.j] + np.asarray(record.image)]) @ crystal.lattice
     length = float(np.linalg.norm(ends[1] - ends[0]))
-    return Geometry(float(apart.min()), spacing, length, _in_the_way_ang(record, ends))
+    return Geometry(float(apart.min()), spacing, length, _in_the_way_ang(record, lattice, ends))
 
 
-def _in_the_way_ang(record: HopRecord, ends: NDArray[np.float64]) -> float:
+def _in_the_way_ang(record: HopRecord, lattice: Lattice, ends: NDArray[np.float64]) -> float:
     """Return how near to the straight path the nearest host atom lies, one that is not at its ends."""
-    lattice = record.structure.lattice
     share = np.linspace(0.0, 1.0, 21)[1:-1, None]
     points = (1.0 - share) * ends[0] + share * ends[1]
-    others = [k for k in range(len(record.structure)) if k not in {record.i, record.j}]
+    others = [k for k in range(len(record.crystal.symbols)) if k not in {record.i, record.j}]
     if not others:
         return float("inf")
-    apart = lattice.get_all_distances(
-        lattice.get_fractional_coords(points), np.asarray(record.structure.frac_coords)[others]
-    )
+    apart = lattice.get_all_distances(lattice.get_fractional_coords(points), record.crystal.frac[others])
     return float(apart.min())
 
 

@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import csv
 import math
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pymatgen.core import Structure
 
 from tasks.datasets.centroids import MARK, ends_about
 from tasks.datasets.errors import DatasetError, UnreadableHopError
-from tasks.datasets.records import SPLITS, HopRecord, Split
+from tasks.datasets.records import SPLITS, Crystal, HopRecord, Split
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -145,12 +145,12 @@ def _of_trajectory(edge_id: str, split: Split, row: dict[str, str], folder: Path
         raise UnreadableHopError(f"{edge_id}: {path.name} is missing; fetch the data set again") from error
     except (ValueError, KeyError, IndexError, OSError) as error:
         raise UnreadableHopError(f"{edge_id}: {path.name} is broken ({error}); fetch it again") from error
-    structure, i, j = crystal_of(images, edge_id)
+    crystal, i, j = crystal_of(images, edge_id)
     return HopRecord(
         hop_id=f"{split}-{edge_id}",
         name=edge_id,
         split=split,
-        structure=structure,
+        crystal=crystal,
         i=i,
         j=j,
         image=(0, 0, 0),
@@ -159,7 +159,7 @@ def _of_trajectory(edge_id: str, split: Split, row: dict[str, str], folder: Path
     )
 
 
-def crystal_of(images: list[Any], edge_id: str) -> tuple[Structure, int, int]:
+def crystal_of(images: list[Any], edge_id: str) -> tuple[Crystal, int, int]:
     """Return the crystal of a trajectory with both ends filled, and the indices of its ends.
 
     The coordinates of the final end are those the ion comes to without being wrapped, so that the hop stays
@@ -201,7 +201,7 @@ def crystal_of(images: list[Any], edge_id: str) -> tuple[Structure, int, int]:
         symbols, settled = [*symbols, ION], np.vstack([settled, end])
     else:
         settled[j] = end
-    return Structure(cell, symbols, settled, to_unit_cell=False), i, j
+    return Crystal(cell, tuple(sys.intern(symbol) for symbol in symbols), settled), i, j
 
 
 def _at(
@@ -237,7 +237,7 @@ def _of_centroid(edge_id: str, split: Split, atoms: Any) -> HopRecord:  # noqa: 
         hop_id=f"{split}-{edge_id}",
         name=edge_id,
         split=split,
-        structure=Structure(cell, symbols[kept].tolist(), frac[kept], to_unit_cell=False),
+        crystal=Crystal(cell, tuple(sys.intern(symbol) for symbol in symbols[kept].tolist()), frac[kept]),
         i=place[found.i],
         j=place[found.j],
         image=found.image,

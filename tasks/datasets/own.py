@@ -20,10 +20,8 @@ from tasks.datasets.own_table import read_table
 from tasks.datasets.registry import OWN, OWN_PREFIX, PUBLISHED
 
 if TYPE_CHECKING:
-    from pymatgen.core import Structure
-
     from tasks.datasets.own_table import Table
-    from tasks.datasets.records import HopRecord
+    from tasks.datasets.records import Crystal, HopRecord
 
 FORMAT = 1
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,39}")
@@ -195,7 +193,7 @@ def _swap(draft: Path, folder: Path) -> None:
 
 def _row(record: HopRecord, folder: Path) -> dict[str, Any]:
     """Write a hop's structure, once, and return its row."""
-    text = json.dumps(_as_dict(record.structure))
+    text = json.dumps(_as_dict(record.crystal))
     name = f"{hashlib.sha256(text.encode()).hexdigest()[:16]}.json"
     if not (folder / name).exists():
         (folder / name).write_text(text + "\n", encoding="utf-8")
@@ -216,13 +214,13 @@ def _row(record: HopRecord, folder: Path) -> dict[str, Any]:
     }
 
 
-def _as_dict(structure: Structure) -> dict[str, Any]:
+def _as_dict(crystal: Crystal) -> dict[str, Any]:
     """Return a structure as pymatgen's JSON has it, with nothing but lattice, elements and positions."""
     sites = [
-        {"species": [{"element": site.specie.symbol, "occu": 1}], "abc": site.frac_coords.tolist()}
-        for site in structure
+        {"species": [{"element": symbol, "occu": 1}], "abc": abc}
+        for symbol, abc in zip(crystal.symbols, crystal.frac.tolist(), strict=True)
     ]
-    return {"lattice": {"matrix": structure.lattice.matrix.tolist()}, "sites": sites}
+    return {"lattice": {"matrix": crystal.lattice.tolist()}, "sites": sites}
 
 
 def read_about(folder: Path) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import numpy as np
 from tasks.datasets.errors import DatasetError, UnreadableHopError
 from tasks.datasets.findings import Finding
 from tasks.datasets.own_table import BARRIERS
-from tasks.datasets.records import ISOLATED, SPLITS, HopRecord, Split
+from tasks.datasets.records import ISOLATED, SPLITS, Crystal, HopRecord, Split
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -127,7 +127,7 @@ def _hop_of(row: Row, column: str, folder: Path, terms: Terms, seen: dict[str, S
         hop_id=name,
         name=name,
         split=_split(values),
-        structure=structure,
+        crystal=Crystal.of(structure),
         i=i,
         j=j,
         image=image,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from collections import Counter
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Literal
 
-from pymatgen.core import Composition
+import numpy as np
+from pymatgen.core import Composition, Structure
 
 from tasks.hops.path import HopEnvironment, hop_environment
 from tasks.hops.sites import assign_charges
@@ -14,13 +17,45 @@ from tasks.hops.sites import assign_charges
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from pymatgen.core import Structure
+    from numpy.typing import NDArray
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 ISOLATED = 1.0
 """Share of working ions left in the host of an isolated vacancy's hop: all of infinitely many."""
+
+
+@dataclass(frozen=True)
+class Crystal:
+    """A structure as plain arrays: hundreds of thousands of them fit into memory, as pymatgen's do not.
+
+    Parameters
+    ----------
+    lattice : ndarray of shape (3, 3)
+        Lattice vectors as rows, in Å.
+    symbols : tuple of str
+        The element of each site.
+    frac : ndarray of shape (N, 3)
+        Fractional coordinates, not wrapped.
+    """
+
+    lattice: NDArray[np.float64]
+    symbols: tuple[str, ...]
+    frac: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, structure: Structure) -> Crystal:
+        """Return an ordered structure as plain arrays."""
+        return cls(
+            np.array(structure.lattice.matrix, dtype=np.float64),
+            tuple(sys.intern(site.specie.symbol) for site in structure),
+            np.array(structure.frac_coords, dtype=np.float64),
+        )
+
+    def structure(self) -> Structure:
+        """Return it as pymatgen has it."""
+        return Structure(self.lattice, list(self.symbols), self.frac, to_unit_cell=False)
 
 
 @dataclass(frozen=True)
@@ -35,7 +70,7 @@ class HopRecord:
         What its authors call it.
     split : {"train", "val", "test"}
         The part of the data set that it belongs to.
-    structure : Structure
+    crystal : Crystal
         The crystal with both ends filled.
     i, j : int
         Indices of the end sites.
@@ -54,7 +89,7 @@ class HopRecord:
     hop_id: str
     name: str
     split: Split
-    structure: Structure
+    crystal: Crystal
     i: int
     j: int
     image: tuple[int, int, int]
@@ -66,21 +101,27 @@ class HopRecord:
     @property
     def ion(self) -> str:
         """Element symbol of the moving ion."""
-        symbol: str = self.structure[self.i].specie.symbol
-        return symbol
+        return self.crystal.symbols[self.i]
+
+    @property
+    def structure(self) -> Structure:
+        """The crystal as pymatgen has it, made anew each time."""
+        return self.crystal.structure()
 
     @property
     def host_formula(self) -> str:
         """Reduced formula without the moving ion: the group for folds with whole hosts held out."""
-        amounts = self.structure.composition.get_el_amt_dict()
-        return host_formula(amounts, self.ion)
+        host = Counter(symbol for symbol in self.crystal.symbols if symbol != self.ion)
+        formula: str = Composition(host).reduced_formula if host else self.ion
+        return formula
 
     def cut(self) -> Callable[..., HopEnvironment]:
         """Return what cuts the surroundings of the hop out of its structure."""
+        structure = self.structure
         return partial(
             hop_environment,
-            self.structure,
-            assign_charges(self.structure),
+            structure,
+            assign_charges(structure),
             self.i,
             self.j,
             self.image,
@@ -126,19 +167,12 @@ class LabelledHop:
     method: str = ""
 
 
-def host_formula(amounts: dict[str, float], ion: str) -> str:
-    """Return the reduced formula of what stays without the ion; the ion itself where nothing does."""
-    host = {element: amount for element, amount in amounts.items() if element != ion}
-    formula: str = Composition(host).reduced_formula if host else ion
-    return formula
-
-
 def labelled(record: HopRecord, environment: HopEnvironment) -> LabelledHop:
     """Put a record and its surroundings together."""
     return LabelledHop(
         hop_id=record.hop_id,
         name=record.name,
-        formula=record.structure.composition.reduced_formula,
+        formula=Composition(Counter(record.crystal.symbols)).reduced_formula,
         ion=record.ion,
         host_formula=record.host_formula,
         split=record.split,

@@ -19,7 +19,7 @@ from tasks.datasets.fingerprints import (
 from tasks.datasets.label_checks import EV_PER
 from tasks.datasets.overlap import overlap
 from tasks.datasets.own_hops import UNITS
-from tasks.datasets.records import HopRecord
+from tasks.datasets.records import Crystal, HopRecord
 from tests.tasks.hops.crystals import octahedral_layers, single_layers
 
 LITIS2 = single_layers()
@@ -28,7 +28,7 @@ NACOO2 = octahedral_layers("Na", "Co", "O", 2.889, 15.6, 0.27)
 
 
 def hop(hop_id, structure=LITIS2, i=0, j=0, image=(1, 0, 0), barrier_ev=0.5, split="train"):
-    return HopRecord(hop_id, hop_id, split, structure, i, j, image, barrier_ev, "made up")
+    return HopRecord(hop_id, hop_id, split, Crystal.of(structure), i, j, image, barrier_ev, "made up")
 
 
 GOOD = [

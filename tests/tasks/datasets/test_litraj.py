@@ -11,7 +11,7 @@ from tasks.datasets import litraj, registry
 from tasks.datasets.errors import DatasetError, UnreadableHopError
 from tasks.datasets.fingerprints import SAME_HOP_ANG, difference_ang, fingerprint
 from tasks.datasets.reading import check_counts, check_tables, read_records, records_or_refuse, splits_of
-from tasks.datasets.records import HopRecord
+from tasks.datasets.records import Crystal, HopRecord
 from tests.tasks.datasets.litraj_files import (
     atoms_of,
     centroid,
@@ -35,7 +35,8 @@ HOPS = [
 
 def expected(structure, i, j, image):
     """The hop in its unit cell."""
-    return HopRecord("x", "x", "train", structure, i, j, image, 0.5, "")
+    crystal = structure if isinstance(structure, Crystal) else Crystal.of(structure)
+    return HopRecord("x", "x", "train", crystal, i, j, image, 0.5, "")
 
 
 @pytest.fixture
@@ -122,8 +123,8 @@ def test_a_host_that_differs_between_the_ends_is_taken_halfway():
     images[-1].positions[sulphur] += [0.0, 0.0, 0.2]
     for image in images[1:-1]:
         image.positions[sulphur] += [0.0, 0.0, 0.1]
-    structure, _, _ = litraj.crystal_of(images, "x")
-    assert structure[sulphur].coords == pytest.approx(before + np.array([0.0, 0.0, 0.1]))
+    crystal, _, _ = litraj.crystal_of(images, "x")
+    assert crystal.frac[sulphur] @ crystal.lattice == pytest.approx(before + np.array([0.0, 0.0, 0.1]))
 
 
 def test_several_moving_ions_are_no_hop_of_one():

@@ -13,13 +13,13 @@ from tasks.datasets.errors import DatasetError
 from tasks.datasets.fingerprints import difference_ang, fingerprint
 from tasks.datasets.own_hops import FILLED
 from tasks.datasets.reading import check_files, read_records, splits_of
-from tasks.datasets.records import HopRecord
+from tasks.datasets.records import Crystal, HopRecord
 from tests.tasks.datasets.litraj_files import atoms_of
 from tests.tasks.hops.crystals import octahedral_layers, single_layers
 
 LITIS2 = single_layers()
 LICOO2 = octahedral_layers("Li", "Co", "O", 2.816, 14.05, 0.2605)
-WANTED = HopRecord("x", "x", "train", LITIS2, 0, 0, (1, 0, 0), 0.61, "")
+WANTED = HopRecord("x", "x", "train", Crystal.of(LITIS2), 0, 0, (1, 0, 0), 0.61, "")
 HEAD = "id,structure,i,j,ox,oy,oz,barrier_ev"
 HOP = "h1,litis2.cif,0,0,1,0,0,0.61"
 
