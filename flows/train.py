@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from flows.labelled import load_labelled_many, names_of
 from flows.progress import reporter
+from models.errors import InputError
+from models.specs import NETWORK_NAMES
 from tasks.datasets.registry import require
 from tasks.descriptors.assemble import INPUT_SPEC
 
@@ -21,6 +23,7 @@ PRODUCTION = "production"
 Rows = Literal["train", "all"]
 NAMES: dict[Rows, str] = {"train": PUBLISHED, "all": PRODUCTION}
 NETWORKS = "training networks"
+CHECKPOINT_JSON = "model.json"  # as models.checkpoints has it, which needs torch
 EPOCHS = "epochs of this network"
 NO_FIGURE = "Hops of the test splits are among them, so that no figure on these is claimed."
 
@@ -77,6 +80,8 @@ def train(
     ------
     UnfinishedError
         When the training to go on with was begun otherwise.
+    InputError
+        When there is no such network, or something else than a checkpoint stands at ``output``.
     AcceleratorError
         When there is no such device.
     DatasetError
@@ -88,6 +93,7 @@ def train(
     from models.training import Keeping
     from models.unfinished import unfinished
 
+    _check_before_anything(settings, output)
     device = resolve_accelerator(accelerator)
     called = NAMES[rows] if name is None else name
     names = names_of(datasets)
@@ -129,6 +135,18 @@ def train(
         "logs": None if logs is None else str(logs),
         "resumed_fits": found_fits,
     }
+
+
+def _check_before_anything(settings: TrainSettings, output: Path) -> None:
+    """Refuse what could only fail, or do harm, after minutes of describing hops."""
+    if settings.arch not in NETWORK_NAMES:
+        raise InputError(f"no network is called {settings.arch!r}; allowed are {', '.join(NETWORK_NAMES)}")
+    is_checkpoint = (output / CHECKPOINT_JSON).is_file()
+    is_free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
+    if not (is_checkpoint or is_free):
+        raise InputError(
+            f"--output {output} is something else than a checkpoint, and would be replaced; give another name"
+        )
 
 
 def unfinished_folder(output: Path) -> Path:

@@ -74,6 +74,7 @@ class TestSettings:
             (["--set", "epochs=many"], "epochs: Input should be a valid integer"),
             (["--patience", "0"], "patience: Input should be greater than or equal to 1"),
             (["--no-logs", "--logs", "there"], "contradict each other"),
+            (["--arch", "mlp"], "no network is called 'mlp'; allowed are cnn, rnn, fourier"),
         ],
     )
     def test_what_is_refused_before_anything_is_read(self, lihop, asked, here, flags, said):
@@ -108,6 +109,28 @@ class TestRows:
         result = lihop("train", "--output", "one", "--name", "mine", *TINY, "--no-logs")
         assert result.code == 0, result.err
         assert load(here / "one").name == "mine"
+
+
+class TestOutput:
+    def test_a_checkpoint_and_an_empty_folder_are_replaced(self, lihop, asked, here):
+        (here / "one").mkdir()
+        for seed in ("0", "1"):
+            result = lihop("train", "--output", "one", *TINY, "--seed", seed, "--no-logs")
+            assert result.code == 0, result.err
+            assert load(here / "one").settings.seed == int(seed)
+
+    @pytest.mark.parametrize("name", ["thesis", "file", "."])
+    def test_anything_else_is_left_alone(self, lihop, asked, here, name):
+        (here / "thesis").mkdir()
+        (here / "thesis" / "thesis.tex").touch()
+        (here / "file").touch()
+        result = lihop("train", "--output", name, *TINY)
+        assert result.code == 2
+        assert result.is_one_message
+        assert "something else than a checkpoint" in result.err
+        assert asked == []
+        assert sorted(entry.name for entry in here.iterdir()) == ["file", "thesis"]
+        assert (here / "thesis" / "thesis.tex").is_file()
 
 
 class TestLogs:
