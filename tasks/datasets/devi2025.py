@@ -70,7 +70,8 @@ def find_data_dir(explicit: Path | None = None) -> Path:
     looked = ", ".join(str(place) for place in places)
     raise DatasetError(
         f"No {NAME} in {looked}: it needs {' and '.join(FILES.values())}. "
-        "Give --data-dir, set LIHOP_DATA_DIR, or put the files into data/devi2025."
+        f"Get them with lihop data fetch {NAME}, give --data-dir, set LIHOP_DATA_DIR, or put the files into "
+        f"data/{NAME}."
     )
 
 

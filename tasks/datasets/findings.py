@@ -40,10 +40,10 @@ class Finding:
         return asdict(self) | {"count": len(self.ids), "ids": list(self.ids)}
 
 
-def some(ids: Sequence[str], shown: int = SHOWN) -> str:
+def some(ids: Sequence[str], shown: int = SHOWN, between: str = ", ") -> str:
     """Return a few of the names, and how many more there are."""
     rest = len(ids) - shown
-    return ", ".join(ids[:shown]) + (f" and {rest} more" if rest > 0 else "")
+    return between.join(ids[:shown]) + (f" and {rest} more" if rest > 0 else "")
 
 
 def has_errors(findings: Iterable[Finding]) -> bool:

@@ -32,6 +32,7 @@ COMMON_EV = (0.05, 3.0)
 """Where most barriers of solids lie, to guess a unit by."""
 
 ENOUGH_FOR_A_MEDIAN = 5
+GROUPS_SHOWN = 10
 
 
 def check_ids(records: Sequence[HopRecord]) -> list[Finding]:
@@ -143,7 +144,7 @@ def _told(groups: list[list[HopRecord]], severity: Severity, check: str, what: s
         return None
     named = [" = ".join(f"{m.hop_id} ({m.barrier_ev:g} eV)" for m in members) for members in groups]
     ids = tuple(member.hop_id for members in groups for member in members)
-    return Finding(severity, check, f"{what} ({len(groups)}): {'; '.join(named)}.", ids)
+    return Finding(severity, check, f"{what} ({len(groups)}): {some(named, GROUPS_SHOWN, '; ')}.", ids)
 
 
 def check_shared_hosts(records: Sequence[HopRecord]) -> list[Finding]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -70,3 +72,11 @@ def test_only_some_groups(rows):
 def test_groups_that_are_not_there_are_refused(rows, groups):
     with pytest.raises(InputError, match=r"at hand are \['local', 'topology'\]"):
         rows.only(("local", "topology")).only(groups)
+
+
+def test_methods_go_with_their_rows(rows):
+    told = replace(rows, methods=tuple(f"method {k % 3}" for k in range(len(rows))))
+    assert told.take([4, 0]).methods == ("method 1", "method 0")
+    assert rows.take([4, 0]).methods == ()
+    with pytest.raises(InputError, match="one entry a hop"):
+        replace(rows, methods=("one",))

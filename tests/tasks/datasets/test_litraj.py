@@ -265,3 +265,23 @@ def test_frames_that_are_cut_off(centroids):
     path.unlink()
     with pytest.raises(DatasetError, match="does not exist"):
         read_records("nebBVSE122k", centroids)
+
+
+@pytest.mark.slow
+def test_descriptors_are_those_of_the_unit_cell():
+    """Relaxed and described, a hop of either layout is the hop that a screening of its crystal would see."""
+    from tasks.datasets.records import relax
+    from tasks.descriptors.assemble import describe_batch
+
+    crystal, i, j = litraj.crystal_of(
+        trajectory(LICOO2, 0, 0, (1, 0, 0), (3, 3, 1), shift=(1.3, -0.4, 2.2)), "x"
+    )
+    marked = centroid(LICOO2, 0, 0, (1, 0, 0), (3, 3, 1), 0.5, "mp-2")
+    records = [
+        expected(LICOO2, 0, 0, (1, 0, 0)),
+        expected(crystal, i, j, (0, 0, 0)),
+        litraj.record_of("nebBVSE122k", None, (marked.info["edge_id"], "train", marked)),
+    ]
+    for name, values in describe_batch([hop.environment for hop in relax(records)]).items():
+        for other in values[1:]:
+            assert other == pytest.approx(values[0], rel=1e-5, abs=1e-5, nan_ok=True), name
