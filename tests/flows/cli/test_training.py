@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import signal
 
 import pytest
 
@@ -192,6 +193,16 @@ class TestGoingOn:
         result = lihop("train", "--output", "one", *TINY, "--no-logs")
         assert result.code == 2
         assert "data.devi2025 was 'files of devi2025' and is now 'new files of devi2025'" in result.err
+
+    def test_an_interrupt_ends_in_one_line_and_loses_nothing(self, lihop, asked, here, cut_off, monkeypatch):
+        with monkeypatch.context() as patched:
+            patched.setattr(flow, "_report_epoch", lambda *_call: signal.raise_signal(signal.SIGINT))
+            result = lihop("train", "--output", "one", *TINY, "--no-logs")
+        assert (result.code, result.out) == (130, "")
+        assert result.is_one_message
+        assert "run the same command to go on" in result.err
+        found = json.loads(lihop("train", "--output", "one", *TINY, "--json", "--no-logs").out)
+        assert (found["model_digest"], found["resumed_fits"]) == (cut_off, 1)
 
     def test_begun_anew(self, lihop, asked, here, cut_off):
         flags = ("--set", "clip=4", "--fresh", "--json", "--no-logs")
