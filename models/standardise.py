@@ -62,15 +62,23 @@ class Standardiser:
     groups : dict of str to GroupScale
         Scale of each group, keys in the order of the input specification.
     target_mean, target_std : float
-        Of the log barrier over the training rows.
+        Of the target over the training rows.
     clip : float
         Standardised values beyond plus or minus this are cut off.
+    target_power : float
+        The target is this power of the barrier in eV, or its logarithm where the power is 0. A power between
+        counts an error of a high barrier for more than the logarithm does, and one of a low barrier for more
+        than the barrier itself does (Box and Cox 1964, 10.1111/j.2517-6161.1964.tb00553.x).
+    target_least : float
+        The least target of the training rows: a power has to stay above zero, so none is predicted below.
     """
 
     groups: dict[str, GroupScale]
     target_mean: float
     target_std: float
     clip: float
+    target_power: float = 0.0
+    target_least: float = 0.0
 
     def transform(self, inputs: Inputs) -> dict[str, FloatArray]:
         """Return the network's inputs of checked arrays, in new arrays: standardised normal scores."""
@@ -89,6 +97,17 @@ class Standardiser:
         """Return the same shapes with values scaled by mean and standard deviation alone."""
         return {
             name: self._scaled(inputs[name], inputs[name], scale.mean, scale.std, scale)
+            for name, scale in self.groups.items()
+        }
+
+    def percentiles(self, inputs: Inputs) -> dict[str, NDArray[np.float64]]:
+        """Return what share of the training values lies below each value, in percent; NaN where missing.
+
+        Shapes are those of the inputs. Beyond the outermost levels that the standardiser keeps, the share
+        stays at its end: 1.5 and 98.5 are "less" and "more than nearly all".
+        """
+        return {
+            name: 100 * stats.norm.cdf(_normal_scores(inputs[name], scale.knots, scale.scores))
             for name, scale in self.groups.items()
         }
 
@@ -122,11 +141,15 @@ class Standardiser:
 
     def target(self, log_barrier: NDArray[np.float64]) -> FloatArray:
         """Return standardised log barriers."""
-        return ((log_barrier - self.target_mean) / self.target_std).astype(np.float32)
+        value = _powered(log_barrier, self.target_power)
+        return ((value - self.target_mean) / self.target_std).astype(np.float32)
 
     def log_barrier(self, target: NDArray[np.floating]) -> NDArray[np.float64]:
         """Return the log barriers of standardised targets."""
-        return np.asarray(target, dtype=np.float64) * self.target_std + self.target_mean
+        value = np.asarray(target, dtype=np.float64) * self.target_std + self.target_mean
+        if self.target_power == 0:
+            return value
+        return np.asarray(np.log(np.maximum(value, self.target_least)) / self.target_power)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain types that survive JSON exactly."""
@@ -135,25 +158,44 @@ class Standardiser:
             "target_mean": self.target_mean,
             "target_std": self.target_std,
             "clip": self.clip,
+            # Checkpoints of log barriers say nothing of a power, and keep their digests.
+            **(
+                {"target_power": self.target_power, "target_least": self.target_least}
+                if self.target_power
+                else {}
+            ),
         }
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Standardiser:
         """Rebuild what ``to_dict`` wrote."""
         groups = {name: GroupScale.model_validate(scale) for name, scale in data["groups"].items()}
-        return cls(groups, float(data["target_mean"]), float(data["target_std"]), float(data["clip"]))
+        return cls(
+            groups,
+            float(data["target_mean"]),
+            float(data["target_std"]),
+            float(data["clip"]),
+            float(data.get("target_power", 0.0)),
+            float(data.get("target_least", 0.0)),
+        )
 
 
-def fit_standardiser(training: LabelledArrays, clip: float) -> Standardiser:
+def fit_standardiser(training: LabelledArrays, clip: float, target_power: float = 0.0) -> Standardiser:
     """Fit the scales on the training rows; an image's channel is fitted over all its positions."""
-    target = training.log_barrier()
+    target = _powered(training.log_barrier(), target_power)
     spread = float(target.std())
     return Standardiser(
         groups={name: _fit_group(array) for name, array in training.inputs.items()},
         target_mean=float(target.mean()),
         target_std=spread if spread > MIN_STD else 1.0,
         clip=clip,
+        target_power=target_power,
+        target_least=float(target.min()) if target_power else 0.0,
     )
+
+
+def _powered(log_barrier: NDArray[np.float64], power: float) -> NDArray[np.float64]:
+    return np.asarray(np.exp(power * log_barrier)) if power else log_barrier
 
 
 def _fit_group(array: FloatArray) -> GroupScale:
