@@ -139,9 +139,11 @@ def verify(
     Ends with 0 where no error was found, and with 1 where one was. In a set that others published, what its
     authors left in is a warning; in your own it is an error.
     """
+    from flows.cli.transfers import checking
     from tasks.datasets.catalogue import verified
 
-    found = verified(name, resolve({"data_dir": data_dir}).data_dir)
+    with nullcontext() if as_json else checking(name):
+        found = verified(name, resolve({"data_dir": data_dir}).data_dir)
     if as_json:
         print_json(found | {"findings": [finding.row() for finding in found["findings"]]})
     else:

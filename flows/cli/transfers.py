@@ -1,4 +1,4 @@
-"""The bar that shows how far a download is."""
+"""What commands on data sets show while they are at work: how far a download is, and that one is checked."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
 
 @contextmanager
@@ -23,3 +24,10 @@ def transfer_bar(name: str) -> Iterator[Callable[[int, int], None]]:
             progress.update(task, completed=done, total=total or None, visible=True)
 
         yield moved
+
+
+def checking(name: str) -> AbstractContextManager[object]:
+    """Show on a terminal's standard error, inside the body, that a data set is read and checked."""
+    from rich.console import Console
+
+    return Console(stderr=True).status(f"reading and checking {name}")

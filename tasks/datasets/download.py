@@ -75,6 +75,7 @@ def get_file(
             f"{target} is there and is not the published file: edited, perhaps. It was left as it is; "
             "--force replaces it."
         )
+    made = not target.parent.exists()
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(f".{target.name}.part")
     lock = part.with_suffix(".lock")
@@ -89,6 +90,8 @@ def get_file(
             part.replace(target)
     finally:
         lock.unlink(missing_ok=True)
+        if made and not any(target.parent.iterdir()):
+            target.parent.rmdir()
     return True
 
 
