@@ -11,6 +11,7 @@ from flows.cli.figures import write_ranking
 from flows.cli.hop_picture import show_hop
 from flows.cli.network import refuse_files, show_networks
 from flows.cli.output import console, print_json, print_table
+from flows.cli.why import refuse_with_why, show_why
 from flows.settings import resolve
 from storage import queries
 from storage.records import Reason, Stage
@@ -113,6 +114,12 @@ def show(
     hop: Annotated[
         str | None, typer.Option(help="Print one hop instead: its edge_id, or its number in the network.")
     ] = None,
+    why: Annotated[
+        bool,
+        typer.Option(
+            "--why", help="Print what moves the predicted barrier of --hop, or of the rate-limiting one."
+        ),
+    ] = False,
     svg: Annotated[
         str | None, typer.Option(help="Draw the network or the hop: NAME.svg or NAME.png.")
     ] = None,
@@ -125,6 +132,8 @@ def show(
     """Print a material's card: sites, hops with lengths, barriers and intervals, percolation."""
     from tasks.reports.card import card, headline
 
+    if why:
+        refuse_with_why(network=network, svg=svg, export=export)
     refuse_files(network=network, hop=hop, svg=svg, export=export)
     path = _database(database)
     rows = queries.material(path, material)
@@ -132,6 +141,9 @@ def show(
         raise UsageError(
             f"no material is called {material!r} in {path}; `lihop rank` lists those there are, by identifier"
         )
+    if why:
+        show_why(path, rows, hop, model=resolve({}).model, as_json=as_json)
+        return
     if network:
         show_networks(path, rows, as_json=as_json, svg=svg, export=export)
         return
