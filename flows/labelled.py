@@ -153,7 +153,7 @@ def _warn_of_known_tests(name: str, folder: Path, data_dir: str | None) -> None:
     if pairs:
         told = some([" = ".join(pair) for pair in pairs])
         reporter().message(
-            f"{len(pairs)} hops of {name} are test hops of {devi2025.NAME}: {told}. A model that learned "
+            f"{name} holds test hops of {devi2025.NAME} ({len(pairs)}): {told}. A model that learned "
             "them must not be judged on that test."
         )
 

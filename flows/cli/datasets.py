@@ -203,7 +203,8 @@ def add(
     if as_json:
         print_json(about | {"folder": str(folder), "findings": [finding.row() for finding in findings]})
         return
-    print(f"Wrote {folder}: {about['hops']} hops of {', '.join(about['ions'])}, barriers: {method}.")
+    hops = "1 hop" if about["hops"] == 1 else f"{about['hops']} hops"
+    print(f"Wrote {folder}: {hops} of {', '.join(about['ions'])}, barriers: {method}.")
     _print_findings(findings)
     print(f"Train on it: lihop train --dataset devi2025 --dataset {about['name']}")
 

@@ -171,6 +171,4 @@ def check_notes(records: Sequence[HopRecord]) -> list[Finding]:
     for record in records:
         if record.note:
             noted[record.note].append(record.hop_id)
-    return [
-        Finding("note", "reading", f"{len(ids)} hops: {text}.", tuple(ids)) for text, ids in noted.items()
-    ]
+    return [Finding("note", "reading", f"{some(ids)}: {text}.", tuple(ids)) for text, ids in noted.items()]

@@ -235,7 +235,7 @@ class TestGeometry:
 
 def test_notes_of_readers_are_told():
     noted = replace(GOOD[0], note="something was assumed")
-    assert found([noted])["note", "reading"].message == "1 hops: something was assumed."
+    assert found([noted])["note", "reading"].message == "a: something was assumed."
 
 
 def test_nothing_to_check():
