@@ -227,7 +227,7 @@ def load_checkpoint(context: Context) -> Checkpoint:
     row = Model(
         model_digest=context.model_digest,
         name=checkpoint.name,
-        arch=checkpoint.settings.arch,
+        arch=checkpoint.settings.method,
         members=len(checkpoint.ensemble.members),
         trained_on=checkpoint.trained_on,
         n_training_hops=manifest.n_training_hops,

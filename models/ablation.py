@@ -177,7 +177,8 @@ def run_job(job: AblationJob) -> FoldBarriers:
     else:
         # Each fold takes a stride of seeds; a repeat takes all of its folds' strides, and shares none.
         seed = job.train.seed + job.repeat * FOLD_SEED_STRIDE * (job.settings.n_folds + 1)
-        train = job.train.model_copy(update={"groups": job.groups, "seed": seed})
+        # Trees are judged by themselves in the same table.
+        train = job.train.networks_alone().model_copy(update={"groups": job.groups, "seed": seed})
         held_out, members = predict_fold(rows, train, folds, job.fold, job.settings.members)
         barrier_ev = np.exp(log_mean_and_spread(members)[0])
     return FoldBarriers(job.predictor, job.groups, job.repeat, held_out, barrier_ev)

@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
-from sklearn.ensemble import ExtraTreesRegressor
 from sklearn.linear_model import QuantileRegressor
 
-from models.domain import summary_features
 from models.settings import TrainSettings
 from models.standardise import Standardiser, fit_standardiser
+from models.trees import TreeEnsemble, TreeModule, fit_trees, tree_features
 
 if TYPE_CHECKING:
-    from models.arrays import FloatArray, Inputs, LabelledArrays
+    from models.arrays import Inputs, LabelledArrays
 
 MEDIAN, EXTRA_TREES, AFFINE_BVSE = "median", "extra_trees", "affine_bvse"
 BASELINES = (EXTRA_TREES, AFFINE_BVSE, MEDIAN)
@@ -56,27 +56,26 @@ def predict_baseline(name: str, training: LabelledArrays, test: LabelledArrays, 
 
 
 def predict_trees(training: LabelledArrays, inputs: Inputs, *, seed: int = 0) -> Values:
-    """Fit extremely randomised trees to log barriers on the same descriptors and predict barriers in eV.
-
-    Reference: Geurts et al. 2006, 10.1007/s10994-006-6226-1.
-    """
-    standardiser, trees = fit_trees(training, seed=seed)
-    return np.exp(np.asarray(trees.predict(tree_table(standardiser, inputs)), dtype=np.float64))
+    """Fit extremely randomised trees to the same target on the same descriptors; predict barriers in eV."""
+    standardiser, trees = fit_baseline_trees(training, seed=seed)
+    return ask_trees(standardiser, trees, inputs)
 
 
-def fit_trees(training: LabelledArrays, *, seed: int = 0) -> tuple[Standardiser, ExtraTreesRegressor]:
-    """Return the fitted trees and what standardises their descriptors."""
-    standardiser = fit_standardiser(training, clip=TrainSettings().clip)
-    trees = ExtraTreesRegressor(
-        n_estimators=TREES, min_samples_leaf=2, max_features=0.4, random_state=seed, n_jobs=1
-    )
-    trees.fit(tree_table(standardiser, training.inputs), training.log_barrier())
-    return standardiser, trees
+def fit_baseline_trees(training: LabelledArrays, *, seed: int = 0) -> tuple[Standardiser, TreeEnsemble]:
+    """Return the fitted trees and what standardises their descriptors and targets."""
+    defaults = TrainSettings()
+    standardiser = fit_standardiser(training, defaults.clip, defaults.target_power)
+    features = tree_features(standardiser, training.inputs)
+    target = standardiser.target(training.log_barrier())
+    return standardiser, fit_trees(features, target, n_trees=TREES, seed=seed)
 
 
-def tree_table(standardiser: Standardiser, inputs: Inputs) -> FloatArray:
-    """Return what trees take, one row a hop: an image as its mean, minimum and maximum along the path."""
-    return np.concatenate(list(summary_features(standardiser.z_scores(inputs)).values()), axis=1)
+def ask_trees(standardiser: Standardiser, trees: TreeEnsemble, inputs: Inputs) -> Values:
+    """Return the trees' barriers in eV, ``(n,)``."""
+    features = torch.from_numpy(tree_features(standardiser, inputs))
+    with torch.inference_mode():
+        targets = TreeModule(trees)(features).numpy()
+    return np.asarray(np.exp(standardiser.log_barrier(targets)))
 
 
 def predict_affine_bvse(training: LabelledArrays, test: LabelledArrays) -> Values:

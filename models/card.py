@@ -12,8 +12,8 @@ _METRIC_COLUMNS = (
 )  # fmt: skip
 _TEMPLATE = """# Model card: {name}
 
-An ensemble of {members} networks of architecture `{arch}` that predicts the vacancy migration barrier of one
-ion hop, in eV, from the descriptor groups {groups}.
+An ensemble of {made_of} that predicts the vacancy migration barrier of one ion hop, in eV, from the
+descriptor groups {groups}.
 
 | | |
 |---|---|
@@ -51,8 +51,7 @@ def render_card(manifest: Mapping[str, Any]) -> str:
     groups = manifest["spec"]["groups"]
     return _TEMPLATE.format(
         name=manifest["name"],
-        members=settings["members"],
-        arch=settings["arch"],
+        made_of=_made_of(settings),
         digest=manifest["digest"],
         trained_on=manifest["trained_on"],
         n_training_hops=manifest["n_training_hops"],
@@ -66,6 +65,16 @@ def render_card(manifest: Mapping[str, Any]) -> str:
         material_std=calibration["material_residual_log_std"],
         metrics=_metrics_table(manifest["metrics"]),
         settings=_table(("setting", "value"), list(settings.items())),
+    )
+
+
+def _made_of(settings: Mapping[str, Any]) -> str:
+    networks = f"{settings['members']} networks of architecture `{settings['arch']}`"
+    if not settings["trees"]:
+        return networks
+    return (
+        f"{networks} and {settings['trees']} extremely randomised trees, whose log barrier has the weight "
+        f"{settings['tree_share']:g} in the average,"
     )
 
 

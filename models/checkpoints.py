@@ -32,6 +32,7 @@ from models.predictor import Predictions
 from models.settings import LATER_FIELDS, TrainSettings
 from models.specs import InputSpec
 from models.standardise import Standardiser
+from models.trees import TreeEnsemble
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -43,6 +44,7 @@ JSON_NAME = "model.json"
 WEIGHTS_NAME = "weights.safetensors"
 CARD_NAME = "MODEL_CARD.md"
 _DOMAIN_POINTS = "domain.points"
+_TREES = "trees."
 
 
 class Manifest(BaseModel):
@@ -260,6 +262,9 @@ class Checkpoint:
 
     def _tensors(self) -> dict[str, Tensor]:
         tensors = {_DOMAIN_POINTS: torch.from_numpy(self.domain.points)}
+        if self.ensemble.trees is not None:
+            found = self.ensemble.trees.tensors()
+            tensors |= {f"{_TREES}{name}": value.contiguous() for name, value in found.items()}
         for index, member in enumerate(self.ensemble.members):
             for name, value in member.state_dict().items():
                 tensors[f"member.{index}.{name}"] = value.detach().cpu().contiguous()
@@ -313,6 +318,11 @@ def _assemble(manifest: Manifest, tensors: dict[str, Tensor]) -> Checkpoint:
     standardiser = Standardiser.from_dict(manifest.standardiser)
     sizes = standardiser.sizes(manifest.spec)
     points = tensors.pop(_DOMAIN_POINTS).numpy()
+    kept = {name: tensors.pop(name) for name in [*tensors] if name.startswith(_TREES)}
+    trees = None
+    if manifest.settings.trees:
+        named = {name.removeprefix(_TREES): tensor for name, tensor in kept.items()}
+        trees = TreeEnsemble.from_tensors(named, n_features=_tree_width(manifest.spec, sizes))
     states: dict[int, dict[str, Tensor]] = {}
     for name, tensor in tensors.items():
         _, member, key = name.split(".", maxsplit=2)
@@ -325,7 +335,7 @@ def _assemble(manifest: Manifest, tensors: dict[str, Tensor]) -> Checkpoint:
             network.load_state_dict(states[index])
             members.append(network.eval())
     return Checkpoint(
-        ensemble=Ensemble(tuple(members), standardiser, manifest.spec, manifest.settings),
+        ensemble=Ensemble(tuple(members), standardiser, manifest.spec, manifest.settings, trees),
         calibration=manifest.calibration,
         domain=Domain(points, manifest.domain_threshold, manifest.domain_neighbours),
         name=manifest.name,
@@ -334,6 +344,11 @@ def _assemble(manifest: Manifest, tensors: dict[str, Tensor]) -> Checkpoint:
         code_version=manifest.code_version,
         metrics=manifest.metrics,
     )
+
+
+def _tree_width(spec: InputSpec, sizes: Mapping[str, tuple[int, ...]]) -> int:
+    """Return how many numbers trees take of a hop: three of each channel of an image."""
+    return sum(sizes[group.name][0] * (3 if len(group.shape) > 1 else 1) for group in spec.groups)
 
 
 def _read_manifest(path: Path) -> Manifest:

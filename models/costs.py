@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
-from models.baselines import AFFINE_BVSE, EXTRA_TREES, MEDIAN, fit_trees, tree_table
+from models.baselines import AFFINE_BVSE, EXTRA_TREES, MEDIAN, ask_trees, fit_baseline_trees
 from models.ensemble import Ensemble
 from models.lightning import reproducible
 from models.networks import build_network
@@ -35,9 +36,14 @@ def checkpoint_cost(checkpoint: Checkpoint, rows: LabelledArrays) -> dict[str, A
     rows : LabelledArrays
         Hops to predict, over and over.
     """
+    parameters = n_weights(checkpoint.ensemble)
+    held = f"weights of {len(checkpoint.ensemble.members)} networks"
+    if checkpoint.ensemble.trees is not None:
+        parameters += checkpoint.ensemble.trees.n_nodes
+        held += f", nodes of {len(checkpoint.ensemble.trees)} trees"
     return {
-        "parameters": n_weights(checkpoint.ensemble),
-        "parameters_of": f"weights of {len(checkpoint.ensemble.members)} networks",
+        "parameters": parameters,
+        "parameters_of": held,
         "hops_per_second": hops_per_second(checkpoint.predict, rows.inputs),
     }
 
@@ -73,15 +79,12 @@ def baseline_cost(name: str, settings: TrainSettings, rows: LabelledArrays) -> d
         held = {AFFINE_BVSE: (3, "slope, intercept, median"), MEDIAN: (1, "median")}[name]
         return {"parameters": held[0], "parameters_of": held[1], "hops_per_second": None}
     taken = rows.only(settings.groups)
-    standardiser, trees = fit_trees(taken, seed=settings.seed)
-
-    def predict(inputs: Inputs) -> object:
-        return trees.predict(tree_table(standardiser, inputs))
+    standardiser, trees = fit_baseline_trees(taken, seed=settings.seed)
 
     return {
-        "parameters": int(sum(tree.tree_.node_count for tree in trees.estimators_)),
-        "parameters_of": f"nodes of {len(trees.estimators_)} trees",
-        "hops_per_second": hops_per_second(predict, taken.inputs),
+        "parameters": trees.n_nodes,
+        "parameters_of": f"nodes of {len(trees)} trees",
+        "hops_per_second": hops_per_second(partial(ask_trees, standardiser, trees), taken.inputs),
     }
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from models.networks import reverse
+from models.trees import tree_features
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from models.standardise import Standardiser
 
 TARGET = "target"
+TREE_FEATURES = "tree_features"
 Batch = dict[str, Tensor]
 
 
@@ -110,14 +112,44 @@ class WatchedTrainingData(TrainingData):
 class PredictionData(pl.LightningDataModule):
     """Serves standardised batches in their given order."""
 
-    def __init__(self, inputs: Inputs, standardiser: Standardiser, *, batch_size: int) -> None:
+    def __init__(
+        self, inputs: Inputs, standardiser: Standardiser, *, batch_size: int, for_trees: bool = False
+    ) -> None:
         super().__init__()
-        self.data = HopTensors(_tensors(standardiser.transform(inputs)))
+        arrays = standardiser.transform(inputs)
+        if for_trees:
+            arrays[TREE_FEATURES] = tree_features(standardiser, inputs)
+        self.data = HopTensors(_tensors(arrays))
         self.batches = SeededBatches(len(self.data), batch_size)
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """Return the batches in order."""
         return _loader(self.data, self.batches)
+
+
+def mixed(inputs: Mapping[str, Tensor], target: Tensor, mixup: float) -> tuple[Batch, Tensor]:
+    """Return each hop of a batch mixed with another one: inputs and targets alike, the larger share its own.
+
+    Reference: Zhang et al., mixup, arXiv 1710.09412.
+
+    Parameters
+    ----------
+    inputs : mapping of str to Tensor
+        Standardised descriptors.
+    target : Tensor
+        Standardised targets, ``(n,)``.
+    mixup : float
+        Shares come from Beta(mixup, mixup); 1 is uniform.
+    """
+    drawn = torch.distributions.Beta(mixup, mixup).sample((len(target),)).to(target)
+    own = torch.maximum(drawn, 1 - drawn)
+    partner = torch.randperm(len(target), device=target.device)
+
+    def mix(value: Tensor) -> Tensor:
+        share = own.reshape(-1, *(1,) * (value.ndim - 1))
+        return share * value + (1 - share) * value[partner]
+
+    return {name: mix(value) for name, value in inputs.items()}, mix(target)
 
 
 def augment(

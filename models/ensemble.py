@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,9 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from models.arrays import Inputs, check_inputs
-from models.data import Batch, PredictionData
+from models.data import TREE_FEATURES, Batch, PredictionData
 from models.lightning import make_trainer, quiet, reproducible
 from models.networks import BarrierNetwork, both_directions
+from models.trees import TreeEnsemble, TreeModule, tree_features
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
@@ -31,13 +32,18 @@ PREDICT_BATCH = 512
 class _EnsembleModule(pl.LightningModule):
     """Wraps the members for ``Trainer.predict``."""
 
-    def __init__(self, members: tuple[BarrierNetwork, ...]) -> None:
+    def __init__(self, members: tuple[BarrierNetwork, ...], trees: TreeEnsemble | None) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
+        self.trees = None if trees is None else TreeModule(trees)
 
     def predict_step(self, batch: Batch, *_args: object) -> Tensor:
-        """Return the members' standardised log barriers, ``(n, members)``."""
-        return torch.stack([both_directions(member, batch) for member in self.members], dim=1)
+        """Return the members' standardised targets, and the trees' in a last column, ``(n, columns)``."""
+        inputs = {name: value for name, value in batch.items() if name != TREE_FEATURES}
+        columns = [both_directions(member, inputs) for member in self.members]
+        if self.trees is not None:
+            columns.append(self.trees(batch[TREE_FEATURES]))
+        return torch.stack(columns, dim=1)
 
 
 @dataclass(frozen=True)
@@ -54,34 +60,56 @@ class Ensemble:
         The descriptor groups that they take.
     settings : TrainSettings
         What they were trained with.
+    trees : TreeEnsemble, optional
+        Trees fitted on the same rows. Every member's log barrier is then averaged with theirs, which makes
+        the spread over the members that of the average.
     """
 
     members: tuple[BarrierNetwork, ...]
     standardiser: Standardiser
     spec: InputSpec
     settings: TrainSettings
+    trees: TreeEnsemble | None = None
+
+    def networks_alone(self) -> Ensemble:
+        """Return the same networks without the trees."""
+        return replace(self, trees=None, settings=self.settings.networks_alone())
 
     def member_log_barriers(
         self, inputs: Inputs, *, accelerator: str = "auto", progress: bool = False
     ) -> NDArray[np.float64]:
         """Return every member's log barrier by Lightning's ``Trainer.predict``, ``(n, members)``."""
         checked = check_inputs(inputs, self.spec)
-        data = PredictionData(checked, self.standardiser, batch_size=PREDICT_BATCH)
+        data = PredictionData(
+            checked, self.standardiser, batch_size=PREDICT_BATCH, for_trees=self.trees is not None
+        )
         if len(data.data) == 0:
             return np.zeros((0, len(self.members)))
         with quiet(), reproducible(seed=None), _whole_floats():
             trainer = make_trainer(accelerator=accelerator, progress=progress)
-            batches = trainer.predict(_EnsembleModule(self.members), datamodule=data)
+            batches = trainer.predict(_EnsembleModule(self.members, self.trees), datamodule=data)
         targets = torch.cat([batch.cpu() for batch in batches or [] if isinstance(batch, Tensor)])
-        return self.standardiser.log_barrier(targets.numpy())
+        return self.averaged(targets.numpy())
 
     def plain_log_barriers(self, inputs: Inputs) -> NDArray[np.float64]:
         """Return the same by a plain forward pass on the CPU: the oracle of the Trainer's answer."""
-        arrays = self.standardiser.transform(check_inputs(inputs, self.spec))
+        checked = check_inputs(inputs, self.spec)
+        arrays = self.standardiser.transform(checked)
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         with torch.inference_mode(), reproducible(seed=None):
             columns = [both_directions(member, tensors) for member in self.members]
-        return self.standardiser.log_barrier(torch.stack(columns, dim=1).numpy())
+            if self.trees is not None:
+                features = torch.from_numpy(tree_features(self.standardiser, checked))
+                columns.append(TreeModule(self.trees)(features))
+        return self.averaged(torch.stack(columns, dim=1).numpy())
+
+    def averaged(self, targets: NDArray[np.floating]) -> NDArray[np.float64]:
+        """Return log barriers of standardised targets, each network's averaged with that of the trees."""
+        found = self.standardiser.log_barrier(targets)
+        if self.trees is None:
+            return found
+        share = self.settings.tree_share
+        return (1 - share) * found[:, :-1] + share * found[:, -1:]
 
 
 def _whole_floats() -> AbstractContextManager[None]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 
 from models.arrays import check_inputs
+from models.domain import summary_features
 from models.lightning import reproducible
 from models.networks import reverse
+from models.trees import TreeModule
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-    import numpy as np
     from numpy.typing import NDArray
     from torch import Tensor
 
@@ -93,8 +95,16 @@ class PerturbedEnsemble:
 
     def __init__(self, ensemble: Ensemble, inputs: Inputs) -> None:
         self.ensemble = ensemble
-        arrays = ensemble.standardiser.transform(check_inputs(inputs, ensemble.spec))
+        checked = check_inputs(inputs, ensemble.spec)
+        arrays = ensemble.standardiser.transform(checked)
         self.values = {name: torch.from_numpy(array) for name, array in arrays.items()}
+        # Trees take other numbers of the same keys, in the same places.
+        self.tree_values: dict[str, Tensor] = {}
+        self._trees: TreeModule | None = None
+        if ensemble.trees is not None:
+            z_scores = ensemble.standardiser.z_scores(checked)
+            self.tree_values = {name: torch.from_numpy(array) for name, array in z_scores.items()}
+            self._trees = TreeModule(ensemble.trees)
         with torch.inference_mode(), reproducible(seed=None):
             self._parts = [
                 [
@@ -115,31 +125,37 @@ class PerturbedEnsemble:
         orders : ndarray of int
             Permutations of the rows, ``(repeats, n)``.
         """
-        changed = {}
-        for name, columns in self._columns(subject).items():
-            value = self.values[name]
+        rows = torch.from_numpy(orders.reshape(-1))
+
+        def shuffled(value: Tensor, columns: list[int]) -> Tensor:
             copies = value.repeat(len(orders), *(1,) * (value.ndim - 1))
-            copies[:, columns] = value[torch.from_numpy(orders.reshape(-1))][:, columns]
-            changed[name] = copies
-        found = self.predict(changed)
+            copies[:, columns] = value[rows][:, columns]
+            return copies
+
+        found = self.predict(*self._changed(subject, shuffled))
         return found.reshape(len(orders), -1, found.shape[1])
 
     def occluded(self, subject: Subject) -> NDArray[np.float64]:
         """Return log barriers with a subject's keys at the mean of the training rows, ``(n, members)``."""
-        changed = {}
-        for name, columns in self._columns(subject).items():
-            copy = self.values[name].clone()
-            copy[:, columns] = 0.0
-            changed[name] = copy
-        return self.predict(changed)
 
-    def predict(self, changed: Mapping[str, Tensor]) -> NDArray[np.float64]:
+        def at_mean(value: Tensor, columns: list[int]) -> Tensor:
+            copy = value.clone()
+            copy[:, columns] = 0.0
+            return copy
+
+        return self.predict(*self._changed(subject, at_mean))
+
+    def predict(
+        self, changed: Mapping[str, Tensor], changed_for_trees: Mapping[str, Tensor] | None = None
+    ) -> NDArray[np.float64]:
         """Return log barriers with whole standardised groups replaced, ``(copies * n, members)``.
 
         Parameters
         ----------
         changed : mapping of str to Tensor
             The groups that differ, ``(copies * n, ...)``; the hops follow one another in each copy.
+        changed_for_trees : mapping of str to Tensor, optional
+            The same in what trees take, if there are trees.
         """
         n_rows = len(next(iter(self.values.values())))
         copies = max([len(value) // max(n_rows, 1) for value in changed.values()], default=1)
@@ -155,8 +171,28 @@ class PerturbedEnsemble:
                     for given, known in zip(directions, parts, strict=True)
                 ]  # fmt: skip
                 columns.append((both[0] + both[1]) / 2)
+            if self._trees is not None:
+                columns.append(self._trees(self._tree_features(changed_for_trees or {}, copies)))
             targets = torch.stack(columns, dim=1)
-        return self.ensemble.standardiser.log_barrier(targets.numpy())
+        return self.ensemble.averaged(targets.numpy())
+
+    def _tree_features(self, changed: Mapping[str, Tensor], copies: int) -> Tensor:
+        whole = {
+            name: changed[name] if name in changed else value.repeat(copies, *(1,) * (value.ndim - 1))
+            for name, value in self.tree_values.items()
+        }
+        parts = summary_features({name: value.numpy() for name, value in whole.items()})
+        return torch.from_numpy(np.concatenate(list(parts.values()), axis=1))
+
+    def _changed(
+        self, subject: Subject, change: Callable[[Tensor, list[int]], Tensor]
+    ) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
+        """Return the groups of a subject with its columns changed, for networks and for trees."""
+        columns = self._columns(subject)
+        networks = {name: change(self.values[name], places) for name, places in columns.items()}
+        if self._trees is None:
+            return networks, {}
+        return networks, {name: change(self.tree_values[name], places) for name, places in columns.items()}
 
     def _columns(self, subject: Subject) -> dict[str, list[int]]:
         """Return the columns of a subject in the standardised arrays: its values and their indicators."""

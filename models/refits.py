@@ -228,5 +228,5 @@ def _domain_distance(refit: Refit, held_out: NDArray[np.int64]) -> NDArray[np.fl
 
 
 def network_alone(settings: TrainSettings, arch: str) -> TrainSettings:
-    """Return the settings that train another network alike."""
-    return settings.model_copy(update={"arch": arch})
+    """Return the settings that train another network alike, without trees."""
+    return settings.networks_alone().model_copy(update={"arch": arch})

@@ -9,7 +9,14 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.specs import GROUP_NAMES, GroupName
 
-LATER_FIELDS: dict[str, object] = {"patience": None, "validation_share": 0.1}
+LATER_FIELDS: dict[str, object] = {
+    "patience": None,
+    "validation_share": 0.1,
+    "target_power": 0.0,
+    "mixup": 0.0,
+    "trees": 0,
+    "tree_share": 0.5,
+}
 """Settings that the first checkpoints lack, each with the value that means what training did without it.
 
 A field added to ``TrainSettings`` needs an entry here, so that old checkpoints stay readable and keep their
@@ -34,15 +41,24 @@ class TrainSettings(BaseModel):
     )
     members: int = Field(default=5, ge=1, le=64, description="networks in the ensemble")
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="seed of the first member; others count up")
-    epochs: int = Field(default=40, ge=1, le=5000, description="passes over the training rows")
+    epochs: int = Field(default=80, ge=1, le=5000, description="passes over the training rows")
     patience: int | None = Field(
         default=None, ge=1, le=5000, description="epochs without a better validation loss before a stop"
     )
     validation_share: float = Field(
         default=0.1, gt=0, le=0.5, description="share of the rows, whole hosts, that patience watches"
     )
+    target_power: float = Field(
+        default=0.25, ge=0, le=1, description="networks and trees learn barrier**power; 0 is its logarithm"
+    )
+    trees: int = Field(
+        default=200, ge=0, le=10000, description="extremely randomised trees beside the networks; 0 is none"
+    )
+    tree_share: float = Field(
+        default=0.5, gt=0, lt=1, description="weight of the trees' log barrier, if there are any"
+    )
     batch_size: int = Field(default=64, ge=2, le=65536)
-    learning_rate: float = Field(default=3e-3, gt=0, le=1, description="peak of the one-cycle schedule")
+    learning_rate: float = Field(default=1e-3, gt=0, le=1, description="peak of the one-cycle schedule")
     weight_decay: float = Field(default=0.03, ge=0, le=10, description="L2 penalty, decoupled (AdamW)")
     dropout: float = Field(default=0.15, ge=0, lt=1)
     input_noise: float = Field(default=0.1, ge=0, le=2, description="in standard deviations of each input")
@@ -52,6 +68,12 @@ class TrainSettings(BaseModel):
     blocks: int = Field(default=3, ge=0, le=64, description="residual blocks of an image branch")
     hidden: int = Field(default=48, ge=1, le=4096, description="width of the vector branches")
     fused: int = Field(default=96, ge=1, le=4096, description="width of the fused head")
+    mixup: float = Field(
+        default=1.0,
+        ge=0,
+        le=10,
+        description="shares of two mixed hops come from Beta(mixup, mixup); 0 mixes none",
+    )
     clip: float = Field(default=5.0, gt=0, description="standardised inputs are cut off here")
     calibration_folds: int = Field(default=5, ge=2, le=100, description="folds of whole hosts")
     calibration_members: int = Field(default=3, ge=1, le=64, description="networks in each fold's ensemble")
@@ -81,6 +103,15 @@ class TrainSettings(BaseModel):
             for name, value in fields.items()
             if name not in LATER_FIELDS or value != LATER_FIELDS[name]
         }
+
+    @property
+    def method(self) -> str:
+        """What a prediction was made by: ``cnn``, or ``cnn+trees``."""
+        return f"{self.arch}+trees" if self.trees else self.arch
+
+    def networks_alone(self) -> TrainSettings:
+        """Return the same settings without trees."""
+        return self.model_copy(update={"trees": 0})
 
     def member_seeds(self) -> tuple[int, ...]:
         """Return the seed of every member."""

@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
-from models.data import TARGET, Batch, TrainingData, WatchedTrainingData, augment
+from models.data import TARGET, Batch, TrainingData, WatchedTrainingData, augment, mixed
 from models.early_stopping import VALIDATION_LOSS, BestWeights, stop_early, validation_rows
 from models.ensemble import Ensemble
 from models.fit_logs import EpochLog, OnEpoch, open_loggers
@@ -18,6 +18,7 @@ from models.fit_store import FitStore, fit_key, rows_digest
 from models.lightning import interruptible, make_trainer, quiet, reproducible, resolve_accelerator
 from models.networks import BarrierNetwork, both_directions, build_network
 from models.standardise import Standardiser, fit_standardiser
+from models.trees import fit_trees, tree_features
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,11 +73,14 @@ class BarrierModule(pl.LightningModule):
         self.loss = nn.SmoothL1Loss(beta=settings.robust_beta)
 
     def training_step(self, batch: Batch, *_args: object) -> Tensor:
-        """Return the loss of one batch, its hops reversed at random and its values jittered."""
+        """Return the loss of one batch, its hops mixed, reversed at random and jittered."""
         inputs = {name: value for name, value in batch.items() if name != TARGET}
+        target = batch[TARGET]
+        if self.settings.mixup:
+            inputs, target = mixed(inputs, target, self.settings.mixup)
         noise, dropout = self.settings.input_noise, self.settings.input_dropout
         predicted = self.network(augment(inputs, self.n_values, noise=noise, dropout=dropout))
-        loss: Tensor = self.loss(predicted, batch[TARGET])
+        loss: Tensor = self.loss(predicted, target)
         return loss
 
     def configure_optimizers(self) -> OptimizerLRScheduler:
@@ -203,7 +207,7 @@ def train_ensemble(
     store holds is taken from there.
     """
     training = training.only(settings.groups)
-    standardiser = fit_standardiser(training, settings.clip)
+    standardiser = fit_standardiser(training, settings.clip, settings.target_power)
     kept = Keeping() if keep is None else keep
     device = resolve_accelerator(accelerator)
     digest = "" if kept.store is None else rows_digest(training)
@@ -222,7 +226,13 @@ def train_ensemble(
         members.append(network)
         if on_fit is not None:
             on_fit("member", index + 1, len(seeds))
-    return Ensemble(tuple(members), standardiser, training.spec, settings)
+    trees = None
+    if settings.trees:
+        target = standardiser.target(training.log_barrier())
+        trees = fit_trees(
+            tree_features(standardiser, training.inputs), target, n_trees=settings.trees, seed=seeds[0]
+        )
+    return Ensemble(tuple(members), standardiser, training.spec, settings, trees)
 
 
 def _stored(

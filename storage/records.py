@@ -184,7 +184,7 @@ class Prediction(OfHop):
     table: ClassVar[str] = "predictions"
     key: ClassVar[tuple[str, ...]] = (*HOP_KEY, "stage_key")
 
-    method: str = Field(description="cnn, ...")
+    method: str = Field(description="cnn, cnn+trees, ...")
     model_digest: str
     barrier_ev: float = Field(gt=0, description="E(saddle) - min(E_i, E_j)")
     log_spread: float = Field(ge=0, description="standard deviation of log(barrier) over the ensemble")

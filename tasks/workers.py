@@ -137,11 +137,11 @@ def prediction_rows(
     keys: Sequence[DescriptorKey], found: Predictions, checkpoint: Checkpoint
 ) -> list[Prediction]:
     """Return the rows that say what a checkpoint predicts for some hops."""
-    digest, arch = checkpoint.digest, checkpoint.settings.arch
+    digest, method = checkpoint.digest, checkpoint.settings.method
     return [
         Prediction(
             **key.model_dump(exclude={"stage_key"}),
-            method=arch,
+            method=method,
             model_digest=digest,
             barrier_ev=float(found.barrier_ev[row]),
             log_spread=float(found.log_spread[row]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from models.baselines import fit_trees
+from models.baselines import fit_baseline_trees
 from models.costs import HOPS_TIMED, baseline_cost, checkpoint_cost, hops_per_second, network_cost
 from models.recipe import train_checkpoint
 
@@ -21,16 +21,19 @@ def test_weights_are_counted(rows, tiny):
     )
     of_checkpoint = checkpoint_cost(checkpoint, rows)
     untrained = network_cost(settings, 2, rows)
-    assert of_checkpoint["parameters"] == untrained["parameters"] == expected > 0
+    assert untrained["parameters"] == expected > 0
+    nodes = checkpoint.ensemble.trees.n_nodes
+    assert of_checkpoint["parameters"] == expected + nodes > expected
+    assert of_checkpoint["parameters_of"] == f"weights of 2 networks, nodes of {settings.trees} trees"
     assert network_cost(settings, 4, rows)["parameters"] == 2 * expected
     assert of_checkpoint["hops_per_second"] > 0
 
 
 def test_trees_are_counted_by_their_nodes(rows, tiny):
     settings = tiny.model_copy(update=QUICK)
-    _, trees = fit_trees(rows.only(("local",)), seed=0)
+    _, trees = fit_baseline_trees(rows.only(("local",)), seed=0)
     found = baseline_cost("extra_trees", settings, rows)
-    assert found["parameters"] == sum(tree.tree_.node_count for tree in trees.estimators_)
+    assert found["parameters"] == trees.n_nodes
     assert found["hops_per_second"] > 0
     assert baseline_cost("median", settings, rows)["parameters"] == 1
 

@@ -49,6 +49,7 @@ def test_csv_and_tensorboard_say_the_same(rows, tiny, tmp_path):
 def test_the_training_loss_is_the_mean_over_hops(make, tiny, tmp_path):
     # One epoch of one step that learns next to nothing, without noise: the loss of a fresh network.
     still = {"epochs": 1, "batch_size": 500, "dropout": 0.0, "input_noise": 0.0, "input_dropout": 0.0}
+    still |= {"mixup": 0.0, "trees": 0, "target_power": 0.0}
     rows = make(50)
     vectors = tiny.model_copy(update={**still, "learning_rate": 1e-12, "groups": ("local", "chemistry")})
     ensemble = train_ensemble(rows, vectors, [0], keep=Keeping(logs=tmp_path))
