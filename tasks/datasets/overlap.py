@@ -33,7 +33,7 @@ def refuse_overlap(sets: Mapping[str, Sequence[HopRecord]]) -> None:
     pairs = [" = ".join(pair) for pair in overlap(sets)]
     if pairs:
         raise DatasetError(
-            f"--dataset {','.join(sets)}: the same hop stands in two of them ({len(pairs)}): {some(pairs)}. They would "
-            "count twice, or be trained on and tested; leave them out of the set that is your own, or name "
+            f"--dataset {','.join(sets)}: the same hop stands in two of them ({len(pairs)}): {some(pairs)}. "
+            "They would count twice, or be trained on and tested; leave them out of the set that is your own, or name "
             "one data set alone."
         )
