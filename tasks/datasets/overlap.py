@@ -34,6 +34,6 @@ def refuse_overlap(sets: Mapping[str, Sequence[HopRecord]]) -> None:
     if pairs:
         raise DatasetError(
             f"--dataset {','.join(sets)}: the same hop stands in two of them ({len(pairs)}): {some(pairs)}. "
-            "They would count twice, or be trained on and tested; leave them out of the set that is your own, or name "
-            "one data set alone."
+            "They would count twice, or be trained on and tested; leave them out of the set that is your "
+            "own, or name one data set alone."
         )
