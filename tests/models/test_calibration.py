@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from models.calibration import NORMAL_90, calibrate, conformal_quantile, shared_share
+from models.calibration import (
+    NORMAL_90,
+    Calibration,
+    calibrate,
+    conformal_quantile,
+    shared_share,
+)
 
 
 def _members(rng, truth, scale, members=5):
@@ -25,7 +31,7 @@ def test_covers_new_rows_and_finds_the_known_width():
     rng = np.random.default_rng(0)
     truth = rng.normal(size=4000)
     members = _members(rng, truth, np.full(4000, 0.3))
-    calibration = calibrate(truth[:2000], members[:2000], [f"h{k}" for k in range(2000)])
+    calibration = calibrate(truth[:2000], members[:2000], [f"h{k}" for k in range(2000)], power=0.0)
     mean, spread = members[2000:].mean(axis=1), members[2000:].std(axis=1, ddof=1)
     lower, upper = calibration.interval_ev(mean, spread)
     covered = ((np.exp(truth[2000:]) >= lower) & (np.exp(truth[2000:]) <= upper)).mean()
@@ -38,16 +44,53 @@ def test_spread_is_used_only_where_it_tells_something():
     truth = rng.normal(size=3000)
     hosts = [f"h{k}" for k in range(3000)]
     telling = np.exp(rng.normal(size=3000) - 1.5)
-    assert calibrate(truth, _members(rng, truth, telling), hosts).floor is not None
+    assert calibrate(truth, _members(rng, truth, telling), hosts, power=0.0).floor is not None
     silent = _members(rng, truth, telling)
     silent = silent[:, :1] * 0 + truth[:, None] + 0.3 * rng.normal(size=(3000, 1)) + 0.0 * silent
     assert calibrate(truth, silent, hosts).floor is None
+    # Members that differ, but not where their mean errs.
+    apart = 0.1 * telling[:, None] * rng.normal(size=(3000, 4))
+    idle = (truth + 0.3 * rng.normal(size=3000))[:, None] + apart - apart.mean(axis=1, keepdims=True)
+    assert calibrate(truth, idle, hosts, power=0.0).floor is None
+
+
+def test_a_power_evens_out_coverage_where_small_barriers_err_more():
+    rng = np.random.default_rng(5)
+    truth = rng.normal(size=4000)
+    predicted = truth + 0.3 * np.exp(-0.5 * truth) * rng.normal(size=4000)
+    hosts = [f"h{k}" for k in range(2000)]
+    low = truth[2000:] < -1
+    covered = {}
+    for power in (0.0, 0.5):
+        calibration = calibrate(truth[:2000], predicted[:2000, None], hosts, power=power)
+        lower, upper = calibration.interval_ev(predicted[2000:], np.zeros(2000))
+        inside = (np.exp(truth[2000:]) >= lower) & (np.exp(truth[2000:]) <= upper)
+        assert 0.88 < inside.mean() < 0.92
+        covered[power] = inside[low].mean()
+    assert covered[0.0] < 0.8
+    assert covered[0.5] > 0.86
+
+
+def test_widths_fall_with_the_barrier_by_the_power():
+    calibration = calibrate(np.zeros(50), np.full((50, 1), 0.2), ["h"] * 50, power=0.5)
+    half = calibration.half_width(np.log([0.25, 1.0, 4.0]), np.zeros(3))
+    assert half == pytest.approx(half[1] * np.array([2.0, 1.0, 0.5]))
+    # Scored at a predicted log barrier of 0.2: there it is as wide as the residual.
+    assert calibration.half_width(np.array([0.2]), np.zeros(1)) == pytest.approx([0.2])
+
+
+def test_without_a_power_it_is_written_as_before_there_was_one():
+    made = [calibrate(np.zeros(9), np.full((9, 1), 0.2), ["h"] * 9, power=power) for power in (0.0, 0.5)]
+    assert "power" not in made[0].model_dump(mode="json")
+    assert made[1].model_dump(mode="json")["power"] == 0.5
+    for one in made:
+        assert Calibration.model_validate_json(one.model_dump_json()) == one
 
 
 def test_single_member_gets_a_constant_width():
     rng = np.random.default_rng(2)
     truth = rng.normal(size=100)
-    calibration = calibrate(truth, truth[:, None] + 0.1, [f"h{k}" for k in range(100)])
+    calibration = calibrate(truth, truth[:, None] + 0.1, [f"h{k}" for k in range(100)], power=0.0)
     assert calibration.floor is None
     assert calibration.quantile == pytest.approx(0.1)
 

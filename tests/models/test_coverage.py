@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from functools import partial
 
 import numpy as np
 import pytest
 
 from models import coverage
 from models.arrays import LabelledArrays
-from models.calibration import NORMAL_90
+from models.calibration import NORMAL_90, calibrate
 from models.coverage import coverage_study
 from models.errors import InputError
 from models.specs import GroupSpec, InputSpec
@@ -37,8 +38,9 @@ def noisy(n=1200, scale=0.3, spread=1.0, seed=0):
     return hops(truth, [f"h{k}" for k in range(n)]), (truth + scale * rng.normal(size=n))[:, None]
 
 
-def test_known_noise_gives_the_coverage_and_the_widths_of_normals():
+def test_known_noise_gives_the_coverage_and_the_widths_of_normals(monkeypatch):
     rows, members = noisy()
+    monkeypatch.setattr(coverage, "calibrate", partial(calibrate, power=0.0))
     found = coverage_study(rows, members, splits=60)
     assert found["coverage"]["mean"] == pytest.approx(0.9, abs=0.01)
     assert found["coverage_li"] == found["coverage"]
