@@ -34,8 +34,8 @@ def make_rows(n: int = 120, seed: int = 0, noise: float = 0.1) -> LabelledArrays
 
 
 TINY = TrainSettings(
-    groups=GROUP_NAMES, members=2, epochs=3, learning_rate=3e-3, batch_size=32, channels=8, blocks=1, hidden=8, fused=8,
-    calibration_folds=2, calibration_members=2, trees=4,
+    groups=GROUP_NAMES, members=2, epochs=3, learning_rate=3e-3, batch_size=32, channels=8, blocks=1,
+    hidden=8, fused=8, calibration_folds=2, calibration_members=2, trees=4,
 )  # fmt: skip
 
 

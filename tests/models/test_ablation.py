@@ -82,7 +82,10 @@ def test_intervals_hold_their_figures(table):
 
 
 def test_leaving_out_nothing_is_cross_validation(make, tiny, table):
-    rows, settings = make(160).only(VECTORS), tiny.model_copy(update={"epochs": 60, "groups": VECTORS, "trees": 0})
+    rows, settings = (
+        make(160).only(VECTORS),
+        tiny.model_copy(update={"epochs": 60, "groups": VECTORS, "trees": 0}),
+    )
     predicted = out_of_fold(rows, settings, host_folds(rows.hosts, 2, seed=0), members=1)
     metrics = barrier_metrics(rows.barrier_ev, np.exp(predicted.mean(axis=1)))
     row = _row(table, "cnn", "all", ALL)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import pickle
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from models.checkpoints import CARD_NAME, JSON_NAME, WEIGHTS_NAME, load, load_pr
 from models.errors import CheckpointError, SeenRowsError, VersionError
 from models.recipe import train_checkpoint
 from models.specs import InputSpec
+from models.trees import TreeModule, tree_features
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,51 @@ def test_a_checkpoint_from_before_groups_could_be_chosen_is_read(make):
     assert old.settings.groups == old.spec.names() == ("local", "profile", "topology", "chemistry")
     found = old.predict(make(12).inputs).barrier_ev[:4]
     np.testing.assert_allclose(found, OLD_BARRIERS_EV, rtol=1e-5)
+
+
+BEFORE_TREES = Path(__file__).parent / "format1" / "without_trees"
+BEFORE_TREES_DIGEST = "7c5d3c1bb69fb2114ef075eb875f1cd4e51ab9bd5cd675a61690bdbb92ee37c0"
+BEFORE_TREES_EV = [0.40955311069154976, 0.40065888481711764, 0.40449616906916536]
+BEFORE_TREES_LOWER_EV = [0.21218747470999128, 0.20757941954320397, 0.20956749785082945]
+
+
+def test_a_checkpoint_from_before_trees_is_read(make):
+    said = json.loads((BEFORE_TREES / JSON_NAME).read_text())
+    assert not {"trees", "mixup", "target_power"} & set(said["settings"])
+    assert not {"power"} & set(said["calibration"])
+    old = load(BEFORE_TREES)
+    assert old.digest == BEFORE_TREES_DIGEST
+    assert (old.settings.trees, old.settings.mixup, old.settings.target_power) == (0, 0.0, 0.0)
+    assert old.settings.method == "cnn"
+    found = old.predict(make(3, seed=9).inputs)
+    np.testing.assert_allclose(found.barrier_ev, BEFORE_TREES_EV, rtol=1e-5)
+    np.testing.assert_allclose(found.lower_ev, BEFORE_TREES_LOWER_EV, rtol=1e-5)
+
+
+class TestTrees:
+    """A checkpoint of networks and trees."""
+
+    def test_averages_each_network_with_the_trees(self, checkpoint, rows):
+        share = checkpoint.settings.tree_share
+        ensemble = checkpoint.ensemble
+        features = torch.from_numpy(tree_features(ensemble.standardiser, rows.inputs))
+        trees = ensemble.standardiser.log_barrier(TreeModule(ensemble.trees)(features).numpy())
+        networks = ensemble.networks_alone().member_log_barriers(rows.inputs)
+        found = ensemble.member_log_barriers(rows.inputs)
+        np.testing.assert_allclose(found, (1 - share) * networks + share * trees[:, None], atol=1e-5)
+        assert np.abs(found - networks).max() > 1e-3
+
+    def test_say_what_they_are(self, checkpoint, saved):
+        assert checkpoint.settings.method == "cnn+trees"
+        assert (
+            f"{len(checkpoint.ensemble.trees)} extremely randomised trees" in (saved / CARD_NAME).read_text()
+        )
+
+    def test_missing_trees_are_named(self, checkpoint, tmp_path):
+        without = replace(checkpoint, ensemble=replace(checkpoint.ensemble, trees=None))
+        without.save(tmp_path / "ck")
+        with pytest.raises(CheckpointError, match="do not fit together"):
+            load(tmp_path / "ck")
 
 
 SOME_GROUPS = ("profile", "topology")
