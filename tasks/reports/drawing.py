@@ -24,7 +24,10 @@ DOTS_AN_INCH = 150
 TICKS_EV = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0, 5.0, 10.0, 20.0, 50.0)
 """Where a log axis of barriers may be labelled."""
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6bb3", "#555555")
+COLOURS = (
+    "#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#7f6bb3", "#555555", "#8c510a",
+    "#b5b82e",
+)  # fmt: skip
 """Told apart by colour-blind readers too; ions in the order of how common they are take them in turn."""
 
 MARK_PT = 5.2
