@@ -77,7 +77,7 @@ def measure_importance(
     return {
         "dataset": dataset,
         "split": HOSTS_HELD_OUT,
-        "arch": train.arch,
+        "method": train.method,
         "groups": list(train.groups),
         "n": len(rows),
         "n_hosts": len(set(rows.hosts)),

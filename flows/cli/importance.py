@@ -188,7 +188,7 @@ def _print(found: dict[str, Any], figure: str | None) -> None:
         f"{found['n_folds']} folds, networks a fold: {found['members']}, shuffles: {found['repeats']}"
     )
     print(
-        f"{found['arch']} on {', '.join(found['groups'])}: MAE {found['mae_ev']:.3f} eV, 95% interval "
+        f"{found['method']} on {', '.join(found['groups'])}: MAE {found['mae_ev']:.3f} eV, 95% interval "
         f"{low:.3f} to {high:.3f}; guessing the median {found['median_guess_mae_ev']:.3f} eV."
     )
     for what, title in TITLES.items():

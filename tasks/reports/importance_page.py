@@ -24,20 +24,20 @@ What this prints:
 ```
 
 {n} hops of {n_hosts} hosts of {dataset}, all of its published training split; its test split was not read.
-The network (`{arch}`, groups {groups}; networks a fold: {members}) is refitted without each of {n_folds}
+The model (`{method}`, groups {groups}; networks a fold: {members}) is refitted without each of {n_folds}
 folds of whole hosts. In the fold that it has not seen, one descriptor, a family of them, or a whole group
 then changes places among the hops ({repeats} times), and the tables give what the mean absolute error rises
 by. Without shuffling it is {mae:.3f} eV [{low:.3f}, {high:.3f}]; guessing the median gives {median:.3f} eV.
 Intervals come from drawing whole hosts; ± is the standard deviation over the shuffles. Neither holds what
 other seeds and folds would change.
 
-Spearman is the rank correlation of one descriptor with the barrier, by itself and without any network, for a
+Spearman is the rank correlation of one descriptor with the barrier, by itself and without any model, for a
 channel of the image that of its least value along the path; of a family or a group that of its strongest one.
 
 How to read it: a descriptor whose like remains costs little when it alone is shuffled, however much the
 barrier hangs on what they share. Families take the most alike together, but say much the same in their turn:
 the room for the ion stands in distances, gaps, bond valences and site energies alike. And a family of many
-descriptors takes the network further from what it knows when all of it is shuffled.
+descriptors takes the model further from what it knows when all of it is shuffled.
 """
 
 
@@ -59,7 +59,7 @@ def importance_page(found: Record, command: str) -> str:
         high=high,
         median=found["median_guess_mae_ev"],
         groups=", ".join(f"`{name}`" for name in found["groups"]),
-        **{key: found[key] for key in ("n", "n_hosts", "dataset", "arch", "members", "n_folds", "repeats")},
+        **{key: found[key] for key in ("n", "n_hosts", "dataset", "method", "members", "n_folds", "repeats")},
     )
     keys = of_kind(found, "key")
     parts = [head, "## Beside the paper\n", *beside_paper(found), "", "## Groups\n"]
