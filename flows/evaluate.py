@@ -150,7 +150,8 @@ def _judge_as_is(asked: Asked, checkpoint: Checkpoint) -> Judgement:
         settings=checkpoint.settings,
         members=checkpoint.settings.members,
     )
-    found = run_contest(contest, recipe=False, networks=asked.compare, workers=asked.workers)
+    # Refitted only to say how long that takes: what is judged is the checkpoint.
+    found = run_contest(contest, recipe=asked.compare, networks=asked.compare, workers=asked.workers)
     return _judgement(asked, checkpoint, contest, found, checkpoint.predict(test.inputs))
 
 

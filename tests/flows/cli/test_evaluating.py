@@ -200,9 +200,11 @@ class TestCompare:
         rows = {row["predictor"]: row for row in found["comparison"]}
         assert list(rows) == ["checkpoint", *NETWORKS, "extra_trees", "affine_bvse", "median"]
         assert rows["checkpoint"]["mae_ev"] == found["mae_ev"]
-        # The checkpoint is that network and nothing else, trained with the same seeds.
+        # The checkpoint has trees beside its networks, which are judged alone in a row of their own.
         arch = load(unseen).settings.arch
-        assert rows[arch]["mae_ev"] == pytest.approx(found["mae_ev"], rel=1e-6) or split == "published"
+        assert load(unseen).ensemble.trees is not None
+        assert rows[arch]["mae_ev"] != pytest.approx(found["mae_ev"], rel=1e-6)
+        assert rows["checkpoint"]["parameters"] > rows[arch]["parameters"]
         for name, row in rows.items():
             assert set(row["intervals"]) == set(row["intervals_over_hosts"])
             assert (row["difference"] is None) == (name == "checkpoint")
@@ -210,7 +212,18 @@ class TestCompare:
             assert row["parameters"] >= 1
             assert row["training_seconds"] > 0
         assert rows["checkpoint"]["hops_per_second"] > 0
-        assert rows["checkpoint"]["parameters"] == rows[arch]["parameters"]
+
+    @pytest.mark.parametrize("split", ["published", "grouped"])
+    def test_networks_without_trees_are_the_row_of_their_kind(self, lihop, unseen, split):
+        checkpoint = load(unseen)
+        dataclasses.replace(checkpoint, ensemble=checkpoint.ensemble.networks_alone()).save(unseen)
+        result = lihop("evaluate", "--model", unseen, "--compare", "--split", split, "--json")
+        assert result.code == 0, result.err
+        rows = {row["predictor"]: row for row in json.loads(result.out)["comparison"]}
+        arch = rows[checkpoint.settings.arch]
+        assert arch["mae_ev"] == pytest.approx(rows["checkpoint"]["mae_ev"], rel=1e-6)
+        assert arch["parameters"] == rows["checkpoint"]["parameters"]
+        assert rows["checkpoint"]["training_seconds"] == arch["training_seconds"] > 0
 
     def test_prints_it(self, lihop, unseen, monkeypatch):
         monkeypatch.setenv("COLUMNS", "300")
