@@ -74,7 +74,7 @@ def ask_trees(standardiser: Standardiser, trees: TreeEnsemble, inputs: Inputs) -
     """Return the trees' barriers in eV, ``(n,)``."""
     features = torch.from_numpy(tree_features(standardiser, inputs))
     with torch.inference_mode():
-        targets = TreeModule(trees)(features).numpy()
+        targets = TreeModule(trees, TrainSettings().tree_band)(features).numpy()
     return np.asarray(np.exp(standardiser.log_barrier(targets)))
 
 

@@ -32,10 +32,10 @@ PREDICT_BATCH = 512
 class _EnsembleModule(pl.LightningModule):
     """Wraps the members for ``Trainer.predict``."""
 
-    def __init__(self, members: tuple[BarrierNetwork, ...], trees: TreeEnsemble | None) -> None:
+    def __init__(self, members: tuple[BarrierNetwork, ...], trees: TreeModule | None) -> None:
         super().__init__()
         self.members = nn.ModuleList(members)
-        self.trees = None if trees is None else TreeModule(trees)
+        self.trees = trees
 
     def predict_step(self, batch: Batch, *_args: object) -> Tensor:
         """Return the members' standardised targets, and the trees' in a last column, ``(n, columns)``."""
@@ -75,6 +75,10 @@ class Ensemble:
         """Return the same networks without the trees."""
         return replace(self, trees=None, settings=self.settings.networks_alone())
 
+    def tree_module(self) -> TreeModule | None:
+        """Return what asks the trees, if there are any."""
+        return None if self.trees is None else TreeModule(self.trees, self.settings.tree_band)
+
     def member_log_barriers(
         self, inputs: Inputs, *, accelerator: str = "auto", progress: bool = False
     ) -> NDArray[np.float64]:
@@ -87,7 +91,7 @@ class Ensemble:
             return np.zeros((0, len(self.members)))
         with quiet(), reproducible(seed=None), _whole_floats():
             trainer = make_trainer(accelerator=accelerator, progress=progress)
-            batches = trainer.predict(_EnsembleModule(self.members, self.trees), datamodule=data)
+            batches = trainer.predict(_EnsembleModule(self.members, self.tree_module()), datamodule=data)
         targets = torch.cat([batch.cpu() for batch in batches or [] if isinstance(batch, Tensor)])
         return self.averaged(targets.numpy())
 
@@ -100,7 +104,7 @@ class Ensemble:
             columns = [both_directions(member, tensors) for member in self.members]
             if self.trees is not None:
                 features = torch.from_numpy(tree_features(self.standardiser, checked))
-                columns.append(TreeModule(self.trees)(features))
+                columns.append(TreeModule(self.trees, self.settings.tree_band)(features))
         return self.averaged(torch.stack(columns, dim=1).numpy())
 
     def averaged(self, targets: NDArray[np.floating]) -> NDArray[np.float64]:

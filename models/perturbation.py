@@ -12,7 +12,6 @@ from models.arrays import check_inputs
 from models.domain import summary_features
 from models.lightning import reproducible
 from models.networks import reverse
-from models.trees import TreeModule
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -100,11 +99,10 @@ class PerturbedEnsemble:
         self.values = {name: torch.from_numpy(array) for name, array in arrays.items()}
         # Trees take other numbers of the same keys, in the same places.
         self.tree_values: dict[str, Tensor] = {}
-        self._trees: TreeModule | None = None
-        if ensemble.trees is not None:
+        self._trees = ensemble.tree_module()
+        if self._trees is not None:
             z_scores = ensemble.standardiser.z_scores(checked)
             self.tree_values = {name: torch.from_numpy(array) for name, array in z_scores.items()}
-            self._trees = TreeModule(ensemble.trees)
         with torch.inference_mode(), reproducible(seed=None):
             self._parts = [
                 [

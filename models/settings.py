@@ -16,6 +16,7 @@ LATER_FIELDS: dict[str, object] = {
     "mixup": 0.0,
     "trees": 0,
     "tree_share": 0.5,
+    "tree_band": 0.0,
 }
 """Settings that the first checkpoints lack, each with the value that means what training did without it.
 
@@ -56,6 +57,12 @@ class TrainSettings(BaseModel):
     )
     tree_share: float = Field(
         default=0.5, gt=0, lt=1, description="weight of the trees' log barrier, if there are any"
+    )
+    tree_band: float = Field(
+        default=0.02,
+        ge=0,
+        le=1,
+        description="half-width in which a tree's step is a slope, in standard deviations",
     )
     batch_size: int = Field(default=64, ge=2, le=65536)
     learning_rate: float = Field(default=1e-3, gt=0, le=1, description="peak of the one-cycle schedule")

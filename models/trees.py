@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from models.standardise import Standardiser
 
 LEAF = -1
+SWEEP = 4  # levels after which rows that have arrived are taken off
 MAX_FEATURES = 0.4
 FIELDS = ("feature", "threshold", "left", "right", "value")
 
@@ -97,35 +98,74 @@ class TreeEnsemble:
 
 
 class TreeModule(nn.Module):
-    """Asks all trees about all rows at once, a level at a time."""
+    """Asks all trees about all rows at once, a level at a time.
+
+    A row near a threshold goes both ways, with shares that change evenly over the band round it. Trees of
+    whole steps would answer rounding errors with a jump: the same crystal in another frame would get another
+    barrier.
+
+    Parameters
+    ----------
+    trees : TreeEnsemble
+        What is asked.
+    band : float
+        Half-width of the band, in the features' own units; 0 is a step.
+    """
 
     feature: Tensor
     threshold: Tensor
-    left: Tensor
-    right: Tensor
+    below: Tensor
+    leaf: Tensor
     value: Tensor
     roots: Tensor
 
-    def __init__(self, trees: TreeEnsemble) -> None:
+    def __init__(self, trees: TreeEnsemble, band: float) -> None:
         super().__init__()
         start = torch.arange(len(trees))[:, None] * trees.feature.shape[1]
-        leaf = trees.feature.long() == LEAF
-        # One flat list of nodes for all trees: children are numbered in it, and a leaf asks for any feature.
-        self.register_buffer("feature", torch.where(leaf, 0, trees.feature.long()).reshape(-1))
-        self.register_buffer("threshold", trees.threshold.reshape(-1))
-        self.register_buffer("left", (trees.left.long() + start).reshape(-1))
-        self.register_buffer("right", (trees.right.long() + start).reshape(-1))
+        leaf = (trees.feature.long() == LEAF).reshape(-1)
+        # One flat list of nodes for all trees; the children of node k stand at 2 k (left) and 2 k + 1.
+        children = torch.stack([trees.left.long() + start, trees.right.long() + start], dim=-1)
+        self.register_buffer("below", children.reshape(-1))
+        self.register_buffer("leaf", leaf)
+        # A leaf asks for any feature and is far from its threshold: whoever has arrived stays.
+        self.register_buffer("feature", trees.feature.long().reshape(-1).clamp(min=0))
+        far = torch.full_like(trees.threshold.reshape(-1), torch.inf)
+        self.register_buffer("threshold", torch.where(leaf, far, trees.threshold.reshape(-1)))
         self.register_buffer("value", trees.value.reshape(-1))
         self.register_buffer("roots", start[:, 0])
-        self.depth = _depth(trees)
+        self.band = band
 
     def forward(self, features: Tensor) -> Tensor:
         """Return the mean over the trees, ``(n,)``, of rows ``(n, features)``."""
-        node = self.roots.expand(len(features), -1)
-        for _ in range(self.depth):
-            asked = torch.gather(features, 1, self.feature[node])
-            node = torch.where(asked <= self.threshold[node], self.left[node], self.right[node])
-        return self.value[node].mean(dim=1)
+        n_rows, width = features.shape
+        flat = features.reshape(-1)
+        row = torch.arange(n_rows, device=features.device).repeat_interleave(len(self.roots))
+        node = self.roots.repeat(n_rows)
+        share = torch.ones(len(row), dtype=torch.float64, device=features.device)
+        # In double precision: what a row gets must not hang on which others it is summed with.
+        total = torch.zeros(n_rows, dtype=torch.float64, device=features.device)
+        level = 0
+        while len(row):
+            above = flat[row * width + self.feature[node]] - self.threshold[node]
+            near = (above.abs() < self.band).nonzero()[:, 0]
+            to_right = above > 0
+            if len(near):
+                # Near a threshold a row goes both ways: on along its own side, and a copy along the other.
+                other = self.below[2 * node[near] + (~to_right[near]).long()]
+                own_share = 0.5 + above[near].double().abs() / (2 * self.band)
+                other_share = share[near] * (1 - own_share)
+                share[near] *= own_share
+            node = self.below[2 * node + to_right.long()]
+            if len(near):
+                node = torch.cat([node, other])
+                share = torch.cat([share, other_share])
+                row = torch.cat([row, row[near]])
+            level += 1
+            if level % SWEEP == 0:
+                arrived = self.leaf[node]
+                total.index_add_(0, row[arrived], share[arrived] * self.value[node[arrived]])
+                row, node, share = row[~arrived], node[~arrived], share[~arrived]
+        return (total / len(self.roots)).to(features.dtype)
 
 
 def fit_trees(features: FloatArray, target: FloatArray, *, n_trees: int, seed: int) -> TreeEnsemble:
@@ -177,20 +217,3 @@ def _rounded_down(threshold: NDArray[np.float64]) -> NDArray[np.float32]:
     rounded = threshold.astype(np.float32)
     above = rounded.astype(np.float64) > threshold
     return np.where(above, np.nextafter(rounded, np.float32(-np.inf)), rounded)
-
-
-def _depth(trees: TreeEnsemble) -> int:
-    """Return the number of steps after which every row has arrived."""
-    # Children come after their parents, so one pass in order settles every node's level.
-    left, right = trees.left.long(), trees.right.long()
-    level = torch.zeros_like(left)
-    inner = trees.feature != LEAF
-    rows = torch.arange(len(trees))
-    for node in range(left.shape[1]):
-        here = inner[:, node]
-        if not bool(here.any()):
-            continue
-        below = level[here, node] + 1
-        level[rows[here], left[here, node]] = below
-        level[rows[here], right[here, node]] = below
-    return int(level.max())

@@ -15,7 +15,7 @@ from models.checkpoints import CARD_NAME, JSON_NAME, WEIGHTS_NAME, load, load_pr
 from models.errors import CheckpointError, SeenRowsError, VersionError
 from models.recipe import train_checkpoint
 from models.specs import InputSpec
-from models.trees import TreeModule, tree_features
+from models.trees import tree_features
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ class TestTrees:
         share = checkpoint.settings.tree_share
         ensemble = checkpoint.ensemble
         features = torch.from_numpy(tree_features(ensemble.standardiser, rows.inputs))
-        trees = ensemble.standardiser.log_barrier(TreeModule(ensemble.trees)(features).numpy())
+        trees = ensemble.standardiser.log_barrier(ensemble.tree_module()(features).numpy())
         networks = ensemble.networks_alone().member_log_barriers(rows.inputs)
         found = ensemble.member_log_barriers(rows.inputs)
         np.testing.assert_allclose(found, (1 - share) * networks + share * trees[:, None], atol=1e-5)

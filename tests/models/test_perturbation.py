@@ -10,7 +10,6 @@ from models.domain import summary_features
 from models.networks import NETWORKS, both_directions
 from models.perturbation import PerturbedEnsemble, Subject, subjects_of
 from models.training import train_ensemble
-from models.trees import TreeModule
 
 FAMILIES = {
     "pair": {"local": ("local_0", "local_3"), "profile": ("profile_2",)},
@@ -29,7 +28,7 @@ def _slowly(ensemble, arrays, z_scores):
     with torch.inference_mode():
         columns = [both_directions(member, tensors).numpy() for member in ensemble.members]
     features = np.concatenate(list(summary_features(z_scores).values()), axis=1)
-    columns.append(TreeModule(ensemble.trees)(torch.from_numpy(features)).numpy())
+    columns.append(ensemble.tree_module()(torch.from_numpy(features)).numpy())
     return ensemble.averaged(np.stack(columns, axis=1))
 
 
