@@ -35,7 +35,7 @@ class ScreenParameters(BaseModel):
         description="DuckDB file that the results are published to, beside its working folder FILE.work.",
     )
     model: str = Field(
-        default="published",
+        default="production",
         title="Model",
         description="Name of a shipped checkpoint, or the folder of one of your own.",
     )

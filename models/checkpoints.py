@@ -316,6 +316,9 @@ def load_pretrained(name: str = "published", *, expected: InputSpec | None = Non
 
 def _assemble(manifest: Manifest, tensors: dict[str, Tensor]) -> Checkpoint:
     standardiser = Standardiser.from_dict(manifest.standardiser)
+    # What trees and distances take is put together in this order, which JSON does not keep for sure.
+    ordered = {str(name): standardiser.groups[name] for name in manifest.spec.names()}
+    standardiser = replace(standardiser, groups=ordered)
     sizes = standardiser.sizes(manifest.spec)
     points = tensors.pop(_DOMAIN_POINTS).numpy()
     kept = {name: tensors.pop(name) for name in [*tensors] if name.startswith(_TREES)}

@@ -61,7 +61,7 @@ class TrainSettings(BaseModel):
     tree_band: float = Field(
         default=0.02,
         ge=0,
-        le=1,
+        le=0.2,
         description="half-width in which a tree's step is a slope, in standard deviations",
     )
     batch_size: int = Field(default=64, ge=2, le=65536)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from tasks.hops.site_energies import SiteEnergies, Step, fit_site_energies, site
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
+    from numpy.typing import NDArray
     from pymatgen.core import Structure
 
     from storage.records import Candidate, Failure, Hop, Prediction
@@ -26,6 +28,10 @@ if TYPE_CHECKING:
     from tasks.hops.percolation import PercolationResult
     from tasks.hops.periodic import Edge
     from tasks.stage_keys import PercolationSettings
+
+
+NORMAL_90 = 1.6448536269514722
+"""Half-width of a normal's central 90%, in standard deviations."""
 
 
 @dataclass(frozen=True)
@@ -38,10 +44,34 @@ class Residuals:
         Of each hop by itself.
     material_log_std : float
         Of all hops of a material together.
+    follow_intervals : bool
+        Whether the two say only how each hop's variance is divided, and its own interval says how much it is:
+        intervals are not equally wide for all hops.
     """
 
     hop_log_std: float
     material_log_std: float
+    follow_intervals: bool = False
+
+    def of(self, predictions: Sequence[Prediction | None]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return each hop's own standard deviation and its share of the common one, ``(hops,)`` each.
+
+        With the members' spread they make a normal whose central 90% is as wide as the hop's interval.
+        A hop without a prediction gets 0.
+        """
+        own = np.full(len(predictions), self.hop_log_std)
+        shared = np.full(len(predictions), self.material_log_std)
+        total = math.hypot(self.hop_log_std, self.material_log_std)
+        if not self.follow_intervals or total == 0:
+            return own, shared
+        rest = np.array([0.0 if row is None else _rest_log_std(row) for row in predictions])
+        return own / total * rest, shared / total * rest
+
+
+def _rest_log_std(row: Prediction) -> float:
+    """Return what a hop's interval holds beside the members' spread, which draws over members add again."""
+    half_width = math.log(row.upper_ev / row.lower_ev) / 2
+    return math.sqrt(max((half_width / NORMAL_90) ** 2 - row.log_spread**2, 0.0))
 
 
 @dataclass
@@ -150,12 +180,13 @@ def percolation_row(
         occupied=ground.occupied,
         dim_window_ev=settings.dim_window_ev,
     )
+    own_log_std, shared_log_std = residuals.of(found)
     intervals = percolate_draws(
         orbits,
         barriers,
         members,
-        sigma_hop=residuals.hop_log_std,
-        sigma_material=residuals.material_log_std,
+        sigma_hop=own_log_std,
+        sigma_material=shared_log_std,
         seed=settings.seed,
         n_draws=settings.draws,
         dim_window_ev=settings.dim_window_ev,

@@ -179,7 +179,7 @@ def percolate_batch(work: PercolateWork) -> Batch:
     candidates = read_rows(shard_path(work.folder, work.stem, Candidate.table), Candidate)
     hops = read_rows(shard_path(work.folder, work.stem, Hop.table), Hop)
     predictions = read_rows(Path(work.predictions), Prediction)
-    residuals = Residuals(work.hop_residual_log_std, work.material_residual_log_std)
+    residuals = Residuals(work.hop_residual_log_std, work.material_residual_log_std, follow_intervals=True)
     done = percolate_all(candidates, hops, predictions, work.settings, residuals)
     stem = f"{work.stem}.{work.model_digest[:12]}.percolation"
     shards = write_rows(work.folder, stem, done.rows, done.failures, done.results)

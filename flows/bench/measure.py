@@ -44,7 +44,7 @@ class BenchSettings:
     limit: int | None = None
     repeats: int = 3
     scale: float = 1.0
-    model: str = "published"
+    model: str = "production"
 
 
 @dataclass(frozen=True)

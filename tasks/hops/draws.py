@@ -67,7 +67,7 @@ def percolate_draws(
     member_barriers_ev: ArrayLike,
     *,
     sigma_hop: ArrayLike,
-    sigma_material: float,
+    sigma_material: ArrayLike,
     seed: int,
     n_draws: int = DEFAULT_DRAWS,
     dim_window_ev: float = DEFAULT_DIM_WINDOW_EV,
@@ -91,8 +91,8 @@ def percolate_draws(
         What each ensemble member predicts, in eV; rows of hops that carry none are not looked at.
     sigma_hop : float or array_like of shape (hops,)
         Standard deviation of each hop's own residual of log-barrier.
-    sigma_material : float
-        Standard deviation of the shared residual of log-barrier.
+    sigma_material : float or array_like of shape (hops,)
+        Standard deviation of the shared residual of log-barrier: one draw for all hops, each at its scale.
     seed : int
         Seed of the draws.
     n_draws : int
@@ -126,8 +126,9 @@ def percolate_draws(
     rng = np.random.default_rng(seed)
     chosen = rng.integers(members.shape[1], size=n_draws)
     own = rng.standard_normal((n_draws, len(orbits))) * spread
-    shared = rng.standard_normal((n_draws, 1)) * sigma_material
-    drawn[:, usable] = np.exp(np.log(members[usable][:, chosen].T) + own[:, usable] + shared)
+    together = np.broadcast_to(np.asarray(sigma_material, dtype=np.float64), (len(orbits),))
+    shared = rng.standard_normal((n_draws, 1)) * together
+    drawn[:, usable] = np.exp(np.log(members[usable][:, chosen].T) + own[:, usable] + shared[:, usable])
     point = percolate(
         orbits,
         barriers,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 SiteEnergies = Literal["unknown", "known", "partial"]
 
-STAGE_VERSION = 2
+STAGE_VERSION = 3
 """Raised whenever the same barriers give other results: it is part of the keys that results stand under."""
 
 DEFAULT_DIM_WINDOW_EV = 0.30

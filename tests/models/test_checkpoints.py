@@ -170,6 +170,16 @@ def test_a_checkpoint_from_before_trees_is_read(make):
     np.testing.assert_allclose(found.lower_ev, BEFORE_TREES_LOWER_EV, rtol=1e-5)
 
 
+def test_the_order_of_json_changes_nothing(checkpoint, saved, rows):
+    said = json.loads((saved / JSON_NAME).read_text())
+    (saved / JSON_NAME).write_text(json.dumps(said, sort_keys=True))
+    again = load(saved)
+    assert again.digest == checkpoint.digest
+    for name in ("barrier_ev", "domain_distance"):
+        expected = getattr(checkpoint.predict(rows.inputs), name)
+        np.testing.assert_array_equal(getattr(again.predict(rows.inputs), name), expected)
+
+
 class TestTrees:
     """A checkpoint of networks and trees."""
 

@@ -9,7 +9,7 @@ import pytest
 
 from storage.records import Hop, Prediction, Reason, Stage
 from tasks import percolating
-from tasks.percolating import Residuals, percolate_all
+from tasks.percolating import NORMAL_90, Residuals, percolate_all
 from tasks.stage_keys import PercolationSettings
 from tests.campaigns import layered, rock_salt
 
@@ -86,6 +86,31 @@ def test_the_residuals_widen_the_interval(salt):
     # Two normal residuals of log-barrier add up in square; 1.645 is the normal's 95th percentile.
     spread = math.log(wide.upper_ev / wide.lower_ev) / 2
     assert spread == pytest.approx(1.645 * math.hypot(0.1, 0.5), rel=0.15)
+
+
+@pytest.mark.parametrize("factor", [1.3, 2.0, 4.0])
+def test_one_hops_interval_is_that_of_its_material(salt, factor):
+    only = hop(salt, "a")
+    # Two members of the same answer, so that all of the interval is left to the residuals.
+    row = prediction(only, 0.4, members=[0.4, 0.4]).model_copy(
+        update={"lower_ev": 0.4 / factor, "upper_ev": 0.4 * factor, "log_spread": 0.0}
+    )
+    residuals = Residuals(0.3, 0.4, follow_intervals=True)
+    (found,) = percolate_all([salt], [only], [row], SETTINGS, residuals).rows
+    assert math.log(found.upper_ev / found.lower_ev) / 2 == pytest.approx(math.log(factor), rel=0.15)
+    own, shared = residuals.of([row, None])
+    assert own[0] / shared[0] == pytest.approx(0.75)
+    assert math.hypot(own[0], shared[0]) == pytest.approx(math.log(factor) / NORMAL_90)
+    assert (own[1], shared[1]) == (0, 0)
+
+
+def test_the_spread_of_the_members_is_not_counted_twice(salt):
+    row = prediction(hop(salt, "a"), 0.4).model_copy(update={"log_spread": 0.3})
+    own, shared = Residuals(0.1, 0.1, follow_intervals=True).of([row])
+    total = math.sqrt(own[0] ** 2 + shared[0] ** 2 + 0.3**2)
+    assert total == pytest.approx(math.log(2) / NORMAL_90)
+    wide = row.model_copy(update={"log_spread": 5.0})
+    assert [float(part[0]) for part in Residuals(0.1, 0.1, follow_intervals=True).of([wide])] == [0, 0]
 
 
 def test_the_same_seed_draws_the_same(salt):
