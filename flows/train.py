@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from flows.checkpoint_folder import refuse_loss
 from flows.labelled import load_labelled_many, names_of
 from flows.progress import reporter
 from models.errors import InputError
@@ -23,7 +24,6 @@ PRODUCTION = "production"
 Rows = Literal["train", "all"]
 NAMES: dict[Rows, str] = {"train": PUBLISHED, "all": PRODUCTION}
 NETWORKS = "training networks"
-CHECKPOINT_JSON = "model.json"  # as models.checkpoints has it, which needs torch
 EPOCHS = "epochs of this network"
 NO_FIGURE = "Hops of the test splits are among them, so that no figure on these is claimed."
 
@@ -81,7 +81,8 @@ def train(
     UnfinishedError
         When the training to go on with was begun otherwise.
     InputError
-        When there is no such network, or something else than a checkpoint stands at ``output``.
+        When there is no such network, or something else than a checkpoint stands at ``output``, or that
+        folder is in use.
     AcceleratorError
         When there is no such device.
     DatasetError
@@ -121,6 +122,7 @@ def train(
             on_fit=_report_fit,
             keep=Keeping(store=cut_off.store, logs=logs, on_epoch=_report_epoch),
         )
+        refuse_loss(output)  # hours have passed
         checkpoint.save(output)
         cut_off.finish()
     return {
@@ -141,12 +143,7 @@ def _check_before_anything(settings: TrainSettings, output: Path) -> None:
     """Refuse what could only fail, or do harm, after minutes of describing hops."""
     if settings.arch not in NETWORK_NAMES:
         raise InputError(f"no network is called {settings.arch!r}; allowed are {', '.join(NETWORK_NAMES)}")
-    is_checkpoint = (output / CHECKPOINT_JSON).is_file()
-    is_free = not output.exists() or (output.is_dir() and not any(output.iterdir()))
-    if not (is_checkpoint or is_free):
-        raise InputError(
-            f"--output {output} is something else than a checkpoint, and would be replaced; give another name"
-        )
+    refuse_loss(output)
 
 
 def unfinished_folder(output: Path) -> Path:
@@ -161,7 +158,7 @@ def logs_folder(output: Path) -> Path:
 
 def _beside(output: Path, what: str) -> Path:
     whole = output.resolve()
-    return output.parent / f"{whole.name}.{what}" if output.name else whole.with_name(f"{whole.name}.{what}")
+    return output.parent / f"{whole.name}.{what}" if output.name else whole.parent / f"{whole.name}.{what}"
 
 
 def _report_fit(purpose: str, done: int, total: int) -> None:

@@ -120,7 +120,7 @@ class TestOutput:
             assert result.code == 0, result.err
             assert load(here / "one").settings.seed == int(seed)
 
-    @pytest.mark.parametrize("name", ["thesis", "file", "."])
+    @pytest.mark.parametrize("name", ["thesis", "file"])
     def test_anything_else_is_left_alone(self, lihop, asked, here, name):
         (here / "thesis").mkdir()
         (here / "thesis" / "thesis.tex").touch()
@@ -132,6 +132,50 @@ class TestOutput:
         assert asked == []
         assert sorted(entry.name for entry in here.iterdir()) == ["file", "thesis"]
         assert (here / "thesis" / "thesis.tex").is_file()
+
+    @pytest.mark.parametrize(
+        ("files", "said"),
+        [
+            ({"model.json": '{"mine": 1}'}, "model.json is none of lihop's, without format and digest"),
+            ({"model.json": "mine"}, "model.json is not JSON"),
+            ({"model.json": '{"format": 1, "digest": "0"}', "thesis.txt": ""}, "it holds thesis.txt"),
+            ({"MODEL_CARD.md": "mine"}, "it holds MODEL_CARD.md and no model.json"),
+        ],
+    )
+    def test_a_file_called_as_ours_makes_no_checkpoint(self, lihop, asked, here, files, said):
+        (here / "one").mkdir()
+        for name, text in files.items():
+            (here / "one" / name).write_text(text)
+        result = lihop("train", "--output", "one", *TINY, "--no-logs")
+        assert result.code == 2
+        assert result.is_one_message
+        assert said in result.err
+        assert "give another name" in result.err
+        assert asked == []
+        assert {path.name: path.read_text() for path in (here / "one").iterdir()} == files
+
+    @pytest.mark.parametrize("name", [".", "..", "sub/..", "../here", "/"])
+    def test_a_folder_in_use_is_refused_though_empty(self, lihop, asked, tmp_path, monkeypatch, name):
+        (tmp_path / "here").mkdir()
+        monkeypatch.chdir(tmp_path / "here")
+        result = lihop("train", "--output", name, *TINY, "--no-logs")
+        assert result.code == 2
+        assert result.is_one_message
+        assert "in use and cannot be replaced; name one within it" in result.err
+        assert asked == []
+        assert [path.name for path in tmp_path.rglob("*")] == ["here"]
+
+    def test_a_file_put_there_while_it_trains_is_not_lost(self, lihop, asked, here, monkeypatch):
+        def put(*_call):
+            (here / "one").mkdir(exist_ok=True)
+            (here / "one" / "thesis.txt").write_text("mine")
+
+        monkeypatch.setattr(flow, "_report_fit", put)
+        result = lihop("train", "--output", "one", *TINY, "--no-logs")
+        assert result.code == 2
+        assert "it holds thesis.txt" in result.err
+        assert (here / "one" / "thesis.txt").read_text() == "mine"
+        assert (here / "one.unfinished").is_dir()
 
 
 class TestLogs:
