@@ -139,9 +139,14 @@ def _download(
     """Download to a part file, going on where it broke off, a few times."""
     import httpx
 
+    def refuse_plain_hop(request: httpx.Request) -> None:
+        _refuse_plain(str(request.url), redirected_from=url)
+
     _refuse_plain(url)
     reason = ""
-    with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True) as client:
+    # The hook is called with every hop of a redirect, before it is asked.
+    hooks = {"request": [refuse_plain_hop]}
+    with httpx.Client(timeout=TIMEOUT_S, follow_redirects=True, event_hooks=hooks) as client:
         for attempt in range(ATTEMPTS):
             if attempt:
                 time.sleep(pause_s * 2.0 ** (attempt - 1))
@@ -166,11 +171,12 @@ def _download(
     )
 
 
-def _refuse_plain(url: str) -> None:
+def _refuse_plain(url: str, redirected_from: str = "") -> None:
     """Refuse addresses that anybody on the way could answer for."""
     parts = urlsplit(url)
     if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in LOOPBACK):
-        raise DownloadError(f"{url}: only https addresses are fetched from; give one, or a file")
+        said = f"{redirected_from} redirects to {url}" if redirected_from else url
+        raise DownloadError(f"{said}: only https addresses are fetched from; give one, or a file")
 
 
 def _attempt(client: httpx.Client, url: str, part: Path, on_progress: Callable[[int, int], None]) -> None:

@@ -13,13 +13,14 @@ class Shelf:
     """What is served, and how.
 
     `cut_at` breaks an answer off after so many bytes, once for each entry; `statuses` are answered first;
-    `ranges` says whether parts may be asked for.
+    `ranges` says whether parts may be asked for; `redirects` names where else a path is.
     """
 
     files: dict[str, bytes]
     cut_at: list[int] = field(default_factory=list)
     statuses: list[int] = field(default_factory=list)
     ranges: bool = True
+    redirects: dict[str, str] = field(default_factory=dict)
     asked: list[tuple[str, str | None]] = field(default_factory=list)
     address: str = ""
 
@@ -31,6 +32,9 @@ def _handler(shelf):
         def do_GET(self):
             wanted = self.headers.get("Range")
             shelf.asked.append((self.path, wanted))
+            if self.path in shelf.redirects:
+                self._answer(302, b"", {"Location": shelf.redirects[self.path]})
+                return
             body = shelf.files.get(self.path.lstrip("/"))
             status = shelf.statuses.pop(0) if shelf.statuses else (200 if body is not None else 404)
             if status != 200:

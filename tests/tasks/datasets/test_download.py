@@ -161,3 +161,24 @@ def test_files_of_this_machine(get, tmp_path):
 def test_plain_addresses_of_others_are_refused(get, address):
     with pytest.raises(DownloadError, match="https"):
         get(address)
+
+
+def test_a_redirect_on_this_machine_is_followed(get):
+    with serving({"data.bin": BODY}) as shelf:
+        shelf.redirects["/moved.bin"] = f"{shelf.address}/data.bin"
+        assert get(f"{shelf.address}/moved.bin")
+    assert get.target.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("hops", [1, 2])
+def test_a_redirect_to_a_plain_address_is_refused_before_it_is_asked(get, monkeypatch, hops):
+    """The other name is of this machine too, so that it would answer."""
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,0.0.0.0")
+    with serving({"data.bin": BODY}) as shelf:
+        plain = shelf.address.replace("127.0.0.1", "0.0.0.0")
+        shelf.redirects["/hop-1"] = f"{plain}/data.bin"
+        shelf.redirects["/hop-2"] = "/hop-1"
+        with pytest.raises(DownloadError, match=r"redirects to http://0\.0\.0\.0.*only https"):
+            get(f"{shelf.address}/hop-{hops}", sha256="")
+        assert [path for path, _ in shelf.asked] == ["/hop-2", "/hop-1"][2 - hops :]
+    assert not get.target.parent.exists()
