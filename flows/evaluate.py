@@ -13,6 +13,7 @@ from flows.progress import reporter
 from flows.refitting import FITTING, committed_folds
 from flows.runners import BatchPool, PlainSteps
 from models.locate import find_checkpoint
+from tasks.datasets.errors import NoSuchSplitError
 from tasks.descriptors.assemble import INPUT_SPEC
 
 if TYPE_CHECKING:
@@ -142,17 +143,28 @@ def _judge_as_is(asked: Asked, checkpoint: Checkpoint) -> Judgement:
 
     test = load_labelled(asked.dataset, "test", data_dir=asked.data_dir, workers=asked.workers)
     checkpoint.refuse_seen(test.ids)
-    training = load_labelled(asked.dataset, "train", data_dir=asked.data_dir, workers=asked.workers)
+    try:
+        training = load_labelled(asked.dataset, "train", data_dir=asked.data_dir, workers=asked.workers)
+    except NoSuchSplitError:
+        training = None
     contest = Contest(
-        rows=joined([training, test]),
-        fold_of_row=np.repeat([0, AS_SHIPPED], [len(training), len(test)]),
+        rows=test if training is None else joined([training, test]),
+        fold_of_row=np.repeat([0, AS_SHIPPED], [0 if training is None else len(training), len(test)]),
         held_out=(AS_SHIPPED,),
         settings=checkpoint.settings,
         members=checkpoint.settings.members,
     )
-    # Refitted only to say how long that takes: what is judged is the checkpoint.
-    found = run_contest(contest, recipe=asked.compare, networks=asked.compare, workers=asked.workers)
-    return _judgement(asked, checkpoint, contest, found, checkpoint.predict(test.inputs))
+    if training is None:
+        found: dict[str, OutOfFold] = {}
+    else:
+        # Refitted only to say how long that takes: what is judged is the checkpoint.
+        found = run_contest(contest, recipe=asked.compare, networks=asked.compare, workers=asked.workers)
+    judged = _judgement(asked, checkpoint, contest, found, checkpoint.predict(test.inputs))
+    if training is None:
+        judged.figures["baselines_note"] = (
+            f"{asked.dataset} has no train split: nothing that has to be fitted stands beside the model."
+        )
+    return judged
 
 
 def _judge_recipe(asked: Asked, checkpoint: Checkpoint) -> Judgement:

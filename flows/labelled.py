@@ -10,7 +10,7 @@ from flows.progress import reporter
 from flows.runners import BatchPool, PlainSteps
 from models.arrays import LabelledArrays
 from tasks.datasets import devi2025, own
-from tasks.datasets.errors import DatasetError
+from tasks.datasets.errors import DatasetError, NoSuchSplitError
 from tasks.datasets.findings import some
 from tasks.datasets.overlap import overlap, refuse_overlap
 from tasks.datasets.reading import records_or_refuse, splits_of
@@ -127,7 +127,7 @@ def load_labelled_many(
     wanted = {name: _wanted(splits_of(name, folder), split) for name, folder in folders.items()}
     if not any(wanted.values()):
         have = "; ".join(f"{name} has {', '.join(splits_of(name, folders[name]))}" for name in names)
-        raise DatasetError(f"split {split!r}: no hops; {have}")
+        raise NoSuchSplitError(f"split {split!r}: no hops; {have}")
     if len(names) > 1:
         # All splits, not these alone: a hop that one data set trains on may be another's test.
         refuse_overlap({name: records_or_refuse(name, folders[name], SPLITS) for name in names})

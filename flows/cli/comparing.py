@@ -61,6 +61,8 @@ def print_judgement(found: dict[str, Any]) -> None:
         )
     rows = [{"who": "this model", **found}] + [{"who": who, **row} for who, row in found["baselines"].items()]
     print_table(rows, METRICS)
+    if "baselines_note" in found:
+        print(found["baselines_note"])
     print(
         f"MAE {found['mae_ev']:.3f} eV, 95% bootstrap interval {_span(found['mae_ci_ev'])} eV; with whole "
         f"hosts drawn {_span(found['mae_ci_hosts_ev'])} eV."

@@ -13,3 +13,7 @@ class UnreadableHopError(DatasetError):
 
 class DownloadError(DatasetError):
     """A file of a data set cannot be had, or is not the one that was published."""
+
+
+class NoSuchSplitError(DatasetError):
+    """None of the data sets that were named has hops of the split."""

@@ -10,7 +10,7 @@ import pytest
 from flows import labelled
 from flows.progress import reporting
 from tasks.datasets import devi2025, own
-from tasks.datasets.errors import DatasetError
+from tasks.datasets.errors import DatasetError, NoSuchSplitError
 from tests.tasks.datasets.test_devi2025 import entry
 
 COUNTS = {"train": 3, "test": 2}
@@ -131,7 +131,7 @@ class TestMany:
         assert "own-lab" not in text
         whole, _ = labelled.load_labelled_many(names, "all", data_dir=str(data))
         assert len(whole) == 6
-        with pytest.raises(DatasetError, match="no hops; own-lab has train"):
+        with pytest.raises(NoSuchSplitError, match="no hops; own-lab has train"):
             labelled.load_labelled("own-lab", "test", data_dir=str(data))
 
     def test_the_same_hop_in_two_sets_is_named_and_refused(self, data, described):

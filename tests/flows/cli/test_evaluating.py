@@ -14,6 +14,7 @@ from models import baselines, costs
 from models.arrays import host_folds, id_digest
 from models.checkpoints import load
 from models.networks import NETWORKS
+from tasks.datasets.errors import NoSuchSplitError
 from tests.campaigns import RecordingSteps, labelled_noise, write_checkpoint, write_good
 from tests.models.conftest import make_rows
 
@@ -159,6 +160,29 @@ class TestPublished:
         assert lihop("evaluate", "--model", unseen, "--keep", "--json").code == 0
         kept = load(unseen).metrics["devi2025, published test split"]
         assert kept["n"] == 9
+
+    @pytest.mark.parametrize("compare", [(), ("--compare",)])
+    def test_a_data_set_of_test_hops_alone_is_judged_without_baselines(
+        self, lihop, unseen, hops, monkeypatch, compare
+    ):
+        def tests_alone(_dataset, split, **_named):
+            if split == "train":
+                raise NoSuchSplitError("split 'train': no hops; own-lab has test")
+            return hops[split]
+
+        flags = ("evaluate", "--model", unseen, "--dataset", "own-lab", *compare)
+        whole = json.loads(lihop(*flags, "--json").out)
+        monkeypatch.setattr(flow, "load_labelled", tests_alone)
+        result = lihop(*flags, "--json")
+        assert result.code == 0, result.err
+        found = json.loads(result.out)
+        assert (found["n"], found["mae_ev"]) == (9, whole["mae_ev"])
+        assert found["baselines"] == {}
+        assert "own-lab has no train split" in found["baselines_note"]
+        assert "baselines_note" not in whole
+        if compare:
+            assert [row["predictor"] for row in found["comparison"]] == ["checkpoint"]
+        assert "own-lab has no train split" in lihop(*flags).out.replace("\n", " ")
 
 
 class TestGrouped:
