@@ -177,8 +177,9 @@ def assemble(n_rows: int, found: Iterable[Refitted]) -> dict[str, OutOfFold]:
 def nested_predictions(rows: LabelledArrays, found: OutOfFold, fold_of_row: NDArray[np.int64]) -> Predictions:
     """Make predictions with intervals of rows held out, each fold calibrated on the other folds alone.
 
-    No host of a fold decides its interval, if folds hold whole hosts. The residuals that do are out-of-fold
-    too, of predictors of the same size, as in a checkpoint's own calibration.
+    No label of a fold enters the residuals that decide its interval. Those are out-of-fold too, of predictors
+    of the same size, as in a checkpoint's own calibration; but these predictors were fitted on rows of this
+    fold among others. To be rid of that would take as many fits again for every fold.
 
     Raises
     ------
