@@ -6,16 +6,16 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
+from flows.known_tests import warned_of_known_tests
 from flows.progress import reporter
 from flows.runners import BatchPool, PlainSteps
 from models.arrays import LabelledArrays
-from tasks.datasets import devi2025, own
+from tasks.datasets import own
 from tasks.datasets.errors import DatasetError, NoSuchSplitError
-from tasks.datasets.findings import some
-from tasks.datasets.overlap import overlap, refuse_overlap
+from tasks.datasets.overlap import refuse_overlap
 from tasks.datasets.reading import records_or_refuse, splits_of
 from tasks.datasets.records import SPLITS, HopRecord, Split, relax
-from tasks.datasets.registry import PUBLISHED, find_folder, is_own, require
+from tasks.datasets.registry import PUBLISHED, is_own, require
 from tasks.descriptors.assemble import INPUT_SPEC, describe_batch
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def load_labelled_many(
     -------
     tuple
         The rows, and a text for a model card: which hops of which data sets, whose, under which licence, and
-        how their barriers were found.
+        how their barriers were found; and which are test hops of devi2025 under other ids.
 
     Raises
     ------
@@ -131,8 +131,7 @@ def load_labelled_many(
     if len(names) > 1:
         # All splits, not these alone: a hop that one data set trains on may be another's test.
         refuse_overlap({name: records_or_refuse(name, folders[name], SPLITS) for name in names})
-    else:
-        _warn_of_known_tests(names[0], folders[names[0]], data_dir)
+    warning = warned_of_known_tests(names, split, data_dir)
     parts = [(name, part) for name in names for part in wanted[name]]
     rows = {key: _split(key[0], key[1], folders[key[0]], workers) for key in parts}
     texts = [
@@ -140,22 +139,7 @@ def load_labelled_many(
         for name in names
         if wanted[name]
     ]
-    return joined(list(rows.values())), " ".join(texts)
-
-
-def _warn_of_known_tests(name: str, folder: Path, data_dir: str | None) -> None:
-    """Say which hops of a user's own data set are test hops of devi2025, where that is here."""
-    known = find_folder(devi2025.NAME, data_dir) if is_own(name) else None
-    if known is None:
-        return
-    tests = records_or_refuse(devi2025.NAME, known, {"test"})
-    pairs = overlap({name: records_or_refuse(name, folder, SPLITS), devi2025.NAME: tests})
-    if pairs:
-        told = some([" = ".join(pair) for pair in pairs])
-        reporter().message(
-            f"{name} holds test hops of {devi2025.NAME} ({len(pairs)}): {told}. A model that learned "
-            "them must not be judged on that test."
-        )
+    return joined(list(rows.values())), " ".join([*texts, *([warning] if warning else [])])
 
 
 def _wanted(have: Sequence[Split], split: SplitName) -> tuple[Split, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Protocol
@@ -53,6 +54,21 @@ def reporting(to: Reporter) -> Iterator[None]:
         yield
     finally:
         _current.reset(token)
+
+
+@contextmanager
+def messages() -> Iterator[None]:
+    """Show what people should know on standard error inside the body, without bars."""
+
+    class Messages(SilentReporter):
+        """Says messages alone."""
+
+        def message(self, text: str) -> None:
+            """Print it."""
+            sys.stderr.write(f"{text}\n")
+
+    with reporting(Messages()):
+        yield
 
 
 @contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from flows.checkpoint_folder import refuse_loss
+from flows.known_tests import known_tests
 from flows.labelled import load_labelled_many, names_of
 from flows.progress import reporter
 from models.errors import InputError
@@ -17,6 +19,7 @@ from tasks.descriptors.assemble import INPUT_SPEC
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from models.checkpoints import Checkpoint
     from models.settings import TrainSettings
 
 PUBLISHED = "published"
@@ -122,6 +125,7 @@ def train(
             on_fit=_report_fit,
             keep=Keeping(store=cut_off.store, logs=logs, on_epoch=_report_epoch),
         )
+        checkpoint = _with_known_tests(checkpoint, names, rows, data_dir)
         refuse_loss(output)  # hours have passed
         checkpoint.save(output)
         cut_off.finish()
@@ -144,6 +148,19 @@ def _check_before_anything(settings: TrainSettings, output: Path) -> None:
     if settings.arch not in NETWORK_NAMES:
         raise InputError(f"no network is called {settings.arch!r}; allowed are {', '.join(NETWORK_NAMES)}")
     refuse_loss(output)
+
+
+def _with_known_tests(
+    checkpoint: Checkpoint, names: Sequence[str], rows: Rows, data_dir: str | None
+) -> Checkpoint:
+    """Count test hops that were learned under other ids as seen, so that they are refused as a test."""
+    from models.arrays import id_digest
+
+    pairs = known_tests(names, rows, data_dir)
+    seen = {id_digest(f"{name}:{record.hop_id}") for _, (name, record) in pairs}
+    return (
+        replace(checkpoint, training_id_digests=checkpoint.training_id_digests | seen) if seen else checkpoint
+    )
 
 
 def unfinished_folder(output: Path) -> Path:

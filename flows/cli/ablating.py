@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import Any
 
 from flows.cli.errors import UsageError
 from flows.cli.output import print_json, print_table
-from flows.progress import bars
+from flows.progress import bars, messages
 from flows.settings import resolve
 
 ABLATION = {
@@ -78,7 +77,7 @@ def ablate(
 
     settings = resolve({"data_dir": data_dir, "workers": workers})
     asked = AblationSettings(**sizes)
-    with nullcontext() if as_json else bars("hops and fits"):
+    with messages() if as_json else bars("hops and fits"):
         found = ablate_groups(
             asked, model=model, dataset=dataset, data_dir=settings.data_dir, workers=settings.workers
         )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -22,7 +21,7 @@ from flows.cli.importance import (
 from flows.cli.importance import importance as measure_and_print
 from flows.cli.output import print_json
 from flows.cli.training import DataDir, Dataset, Json
-from flows.progress import bars
+from flows.progress import bars, messages
 from flows.settings import resolve
 
 if TYPE_CHECKING:
@@ -187,7 +186,7 @@ def _judge(asked: Asked, figure: str | None, residuals: str | None, *, as_json: 
     """Judge, draw and print."""
     from flows.evaluate import judge
 
-    with nullcontext() if as_json else bars("hops and fits"):
+    with messages() if as_json else bars("hops and fits"):
         judged = judge(asked)
     drawn = _draw(judged, figure, residuals)
     if as_json:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -11,7 +10,7 @@ import typer
 from flows.cli.errors import UsageError
 from flows.cli.output import print_json, print_table
 from flows.cli.screening import telling_of_interrupts
-from flows.progress import bars
+from flows.progress import bars, messages
 from flows.settings import resolve
 from models.specs import NETWORK_NAMES
 
@@ -106,7 +105,7 @@ def train(
     training = training_settings(flags, [] if others is None else others)
     settings = resolve({"data_dir": data_dir, "workers": workers})
     log_to = logs_folder(Path(output)) if logs is None else Path(logs)
-    with telling_of_interrupts(), nullcontext() if as_json else bars(""):
+    with telling_of_interrupts(), messages() if as_json else bars(""):
         found = train_model(
             training,
             Path(output),

@@ -13,13 +13,25 @@ if TYPE_CHECKING:
 
     from tasks.datasets.records import HopRecord
 
+    Named = tuple[str, HopRecord]
+
+
+def same_hop_twice(sets: Mapping[str, Sequence[HopRecord]]) -> list[tuple[Named, Named]]:
+    """Return the pairs of hops of two data sets that are the same hop, each with its set's name."""
+    flat = [(name, record) for name, records in sets.items() for record in records]
+    prints = [fingerprint(record) for _, record in flat]
+    return [(flat[a], flat[b]) for a, b, _ in same_hops(prints) if flat[a][0] != flat[b][0]]
+
+
+def told(named: Named) -> str:
+    """Return a hop as people read it."""
+    name, record = named
+    return f"{name}:{record.hop_id} ({record.barrier_ev:g} eV)"
+
 
 def overlap(sets: Mapping[str, Sequence[HopRecord]]) -> list[tuple[str, str]]:
     """Return the pairs of hops of two data sets that are the same hop, as people read them."""
-    flat = [(name, record) for name, records in sets.items() for record in records]
-    told = [f"{name}:{record.hop_id} ({record.barrier_ev:g} eV)" for name, record in flat]
-    prints = [fingerprint(record) for _, record in flat]
-    return [(told[a], told[b]) for a, b, _ in same_hops(prints) if flat[a][0] != flat[b][0]]
+    return [(told(first), told(second)) for first, second in same_hop_twice(sets)]
 
 
 def refuse_overlap(sets: Mapping[str, Sequence[HopRecord]]) -> None:

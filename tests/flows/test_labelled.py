@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from flows import labelled
-from flows.progress import reporting
+from flows.known_tests import known_tests
+from flows.progress import SilentReporter, reporting
 from tasks.datasets import devi2025, own
 from tasks.datasets.errors import DatasetError, NoSuchSplitError
 from tests.tasks.datasets.test_devi2025 import entry
@@ -147,17 +148,28 @@ class TestMany:
         self.add(data, toy, ITS_HOP)
         told = []
 
-        class Listener:
-            def stage(self, _name, _total):
-                pass
-
-            def advance(self, _name, _count):
-                pass
-
+        class Listener(SilentReporter):
             def message(self, text):
                 told.append(text)
 
         with reporting(Listener()):
-            assert len(labelled.load_labelled("own-lab", "train", data_dir=str(data))) == 1
+            _, text = labelled.load_labelled_many(["own-lab"], "train", data_dir=str(data))
         assert len(told) == 1
         assert "own-lab:h1 (0.61 eV) = devi2025:test-0" in told[0]
+        assert "1 of the hops of own-lab are test hops of devi2025 under other ids: own-lab:h1" in text
+        pairs = known_tests(["own-lab"], "train", str(data))
+        assert {(name, record.hop_id) for _, (name, record) in pairs} == {
+            ("devi2025", "test-0"),
+            ("devi2025", "test-2"),
+        }
+        assert known_tests(["own-lab"], "test", str(data)) == []
+
+    def test_two_sets_of_one_s_own_are_warned_of_as_well(self, data, described):
+        self.add(data, devi2025.structure_of(entry()), ITS_HOP)
+        self.add(data, OTHER, ITS_HOP, name="two")
+        _, text = labelled.load_labelled_many(["own-lab", "own-two"], "train", data_dir=str(data))
+        assert "1 of the hops of own-lab are test hops of devi2025" in text
+
+    def test_a_set_without_known_test_hops_is_not_warned_of(self, data, described):
+        self.add(data, OTHER, ITS_HOP)
+        assert "test hops" not in labelled.load_labelled_many(["own-lab"], "train", data_dir=str(data))[1]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import signal
+from types import SimpleNamespace
 
 import pytest
 
 from flows import train as flow
+from flows.progress import reporter
 from models.checkpoints import load
+from models.errors import SeenRowsError
 from models.settings import TrainSettings
 from tests.models.conftest import make_rows
 
@@ -110,6 +113,29 @@ class TestRows:
         result = lihop("train", "--output", "one", "--name", "mine", *TINY, "--no-logs")
         assert result.code == 0, result.err
         assert load(here / "one").name == "mine"
+
+    def test_test_hops_under_other_ids_are_told_with_json_and_refused_as_a_test(
+        self, lihop, asked, here, monkeypatch
+    ):
+        answer = flow.load_labelled_many
+
+        def warn(*given, **named):
+            reporter().message("own-lab holds test hops")
+            return answer(*given, **named)
+
+        pair = (("own-lab", SimpleNamespace(hop_id="h1")), ("devi2025", SimpleNamespace(hop_id="test-3")))
+        monkeypatch.setattr(flow, "load_labelled_many", warn)
+        monkeypatch.setattr(flow, "known_tests", lambda *_given: [pair])
+        flags = ("--dataset", "own-lab", "--json", "--no-logs")
+        result = lihop("train", "--output", "one", *TINY, *flags)
+        assert result.code == 0, result.err
+        assert result.err == "own-lab holds test hops\n"
+        checkpoint = load(here / "one")
+        assert json.loads(result.out)["model_digest"] == checkpoint.digest
+        with pytest.raises(SeenRowsError, match="1 of these rows"):
+            checkpoint.refuse_seen(["devi2025:test-3", "devi2025:test-4"])
+        with pytest.raises(SeenRowsError, match="40 of these rows"):
+            checkpoint.refuse_seen(make_rows(40).ids)
 
 
 class TestOutput:
