@@ -133,7 +133,10 @@ def _fetch_archive(
     if all((folder / file.name).is_file() for file in known.files) and not force:
         return [Fetched(file.name, folder / file.name, "kept") for file in known.files]
     if folder.exists() and not force:
-        raise DownloadError(f"{folder} is there and lacks files of {known.name}; --force replaces all of it")
+        raise DownloadError(
+            f"{folder} is there and lacks files of {known.name}; --force puts all of them there and leaves "
+            "others as they are"
+        )
     folder.parent.mkdir(parents=True, exist_ok=True)
     place = archive.url if source is None else _archive_place(archive, source)
     packed = folder.parent / archive.name
@@ -162,7 +165,7 @@ def _archive_place(archive: DataFile, source: str) -> str:
 
 
 def _unpack(packed: Path, name: str, folder: Path) -> None:
-    """Unpack a zip file beside its place, and move what it holds there."""
+    """Unpack a zip file beside its place, and move what it holds there, over files of the same names."""
     draft = Path(tempfile.mkdtemp(prefix=f".{name}.", dir=folder.parent))
     try:
         draft.chmod(0o755)
@@ -179,10 +182,29 @@ def _unpack(packed: Path, name: str, folder: Path) -> None:
         if missing:
             raise DownloadError(f"{packed.name} holds no {', '.join(missing)}: it is not {name} as published")
         if folder.exists():
-            shutil.rmtree(folder)
-        inside.rename(folder)
+            _replace_files(inside, folder)
+        else:
+            inside.rename(folder)
     finally:
         shutil.rmtree(draft, ignore_errors=True)
+
+
+def _replace_files(inside: Path, folder: Path) -> None:
+    """Move files into a folder one by one, each in one step: what else is there is the user's, and stays."""
+    files = sorted(path for path in inside.rglob("*") if path.is_file())
+    targets = [folder / path.relative_to(inside) for path in files]
+    for target in targets:
+        between = [parent for parent in target.parents if parent.is_relative_to(folder)]
+        wrong = [parent for parent in between if parent.exists() and not parent.is_dir()]
+        if target.is_dir() or wrong:
+            at = wrong[0] if wrong else target
+            what = (
+                "a file where the archive has a folder" if wrong else "a folder where the archive has a file"
+            )
+            raise DownloadError(f"{at} is {what}; move it elsewhere and fetch again. Nothing was replaced.")
+    for path, target in zip(files, targets, strict=True):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.replace(target)
 
 
 def _safe(archive: zipfile.ZipFile, draft: Path) -> Path:

@@ -6,6 +6,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -117,6 +118,69 @@ def test_a_zip_file_of_the_user_stays_and_so_does_a_folder(known, tmp_path):
     assert (tmp_path / "nebBVSE122k" / "notes.txt").read_text() == "mine"
     fetching.fetch("nebBVSE122k", str(tmp_path / "other"), source=str(mine))
     assert mine.read_bytes() == WHOLE
+
+
+@pytest.fixture
+def edited(tmp_path):
+    """A folder with an edited file of the archive, and files that are not of it; how to fetch over it."""
+    folder = tmp_path / "data" / "nebBVSE122k"
+    (folder / "mine").mkdir(parents=True)
+    for name in ("notes.txt", "mine/more.txt", "nebBVSE122k_train.xyz"):
+        (folder / name).write_text("mine")
+    given = tmp_path / "nebBVSE122k.zip"
+    given.write_bytes(WHOLE)
+
+    def fetch():
+        return fetching.fetch("nebBVSE122k", str(tmp_path / "data"), source=str(given), force=True)
+
+    return folder, fetch
+
+
+def test_force_replaces_the_archive_s_files_and_no_others(edited):
+    folder, fetch = edited
+    fetch()
+    for file in registry.NEBBVSE122K.files:
+        assert (folder / file.name).read_text() == file.name
+    assert (folder / "notes.txt").read_text() == "mine"
+    assert (folder / "mine" / "more.txt").read_text() == "mine"
+    assert [path.name for path in folder.parent.iterdir()] == ["nebBVSE122k"]
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_cut_off_at_any_time_force_loses_nothing(edited, monkeypatch, done):
+    folder, fetch = edited
+    before = {path.relative_to(folder) for path in folder.rglob("*")}
+    moved = []
+
+    def cut_off(move):
+        def moving(source, target):
+            if folder not in (target, *target.parents):
+                return move(source, target)  # the zip file, to its place
+            if len(moved) == done:
+                raise InterruptedError("cut off")
+            moved.append(target)
+            return move(source, target)
+
+        return moving
+
+    with monkeypatch.context() as patched:
+        for name in ("rename", "replace"):
+            patched.setattr(Path, name, cut_off(getattr(Path, name)))
+        with pytest.raises(InterruptedError):
+            fetch()
+    assert {path.relative_to(folder) for path in folder.rglob("*")} >= before
+    assert len(moved) == done
+    assert (folder / "notes.txt").read_text() == "mine"
+    fetch()
+    assert (folder / "nebBVSE122k_train.xyz").read_text() == "nebBVSE122k_train.xyz"
+
+
+def test_a_folder_where_the_archive_has_a_file_is_refused_before_anything(edited):
+    folder, fetch = edited
+    (folder / "nebBVSE122k_val.xyz").mkdir()
+    with pytest.raises(DownloadError, match=r"nebBVSE122k_val\.xyz.*move it elsewhere"):
+        fetch()
+    assert (folder / "nebBVSE122k_train.xyz").read_text() == "mine"
 
 
 def test_what_cannot_be_fetched(tmp_path):
