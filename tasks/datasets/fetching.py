@@ -141,6 +141,8 @@ def _fetch_archive(
     place = archive.url if source is None else _archive_place(archive, source)
     packed = folder.parent / archive.name
     # What lay there before is the user's, and stays.
+    if force and packed.exists():
+        packed = packed.with_name(f".{archive.name}.new")
     ours = get_file(place, packed, sha256=archive.sha256, force=force, on_progress=on_progress)
     try:
         digest = digest_of(packed)

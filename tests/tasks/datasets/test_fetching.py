@@ -175,6 +175,18 @@ def test_cut_off_at_any_time_force_loses_nothing(edited, monkeypatch, done):
     assert (folder / "nebBVSE122k_train.xyz").read_text() == "nebBVSE122k_train.xyz"
 
 
+def test_force_leaves_a_zip_file_of_the_user_where_the_archive_comes_to(edited):
+    folder, fetch = edited
+    mine = folder.parent / "nebBVSE122k.zip"
+    mine.write_bytes(b"mine")
+    fetch()
+    assert mine.read_bytes() == b"mine"
+    mine.write_bytes(WHOLE)
+    fetching.fetch("nebBVSE122k", str(folder.parent), source=str(mine), force=True)
+    assert mine.read_bytes() == WHOLE
+    assert sorted(path.name for path in folder.parent.iterdir()) == ["nebBVSE122k", "nebBVSE122k.zip"]
+
+
 def test_a_folder_where_the_archive_has_a_file_is_refused_before_anything(edited):
     folder, fetch = edited
     (folder / "nebBVSE122k_val.xyz").mkdir()
