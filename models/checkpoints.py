@@ -238,7 +238,7 @@ class Checkpoint:
             name=self.name,
             digest=self.digest,
             trained_on=self.trained_on,
-            n_training_hops=len(self.training_id_digests),
+            n_training_hops=len(self.domain.points),
             code_version=self.code_version,
             metrics=self.metrics,
             calibration=self.calibration,
