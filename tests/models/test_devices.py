@@ -56,13 +56,6 @@ def test_cuda_learns_what_the_cpu_learns(make, tiny):
 class TestInterrupts:
     """Ctrl-C amid a fit is a KeyboardInterrupt for whoever called, and the next one is heard too."""
 
-    @pytest.fixture(autouse=True)
-    def _heard(self):
-        # Tests that were started in the background may have been told to ignore it.
-        before = signal.signal(signal.SIGINT, signal.default_int_handler)
-        yield
-        signal.signal(signal.SIGINT, before)
-
     def test_it_goes_up(self, rows, tiny, tmp_path):
         def press(*_epoch):
             signal.raise_signal(signal.SIGINT)
