@@ -102,9 +102,9 @@ class Ensemble:
         tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
         with torch.inference_mode(), reproducible(seed=None):
             columns = [both_directions(member, tensors) for member in self.members]
-            if self.trees is not None:
-                features = torch.from_numpy(tree_features(self.standardiser, checked))
-                columns.append(TreeModule(self.trees, self.settings.tree_band)(features))
+            trees = self.tree_module()
+            if trees is not None:
+                columns.append(trees(torch.from_numpy(tree_features(self.standardiser, checked))))
         return self.averaged(torch.stack(columns, dim=1).numpy())
 
     def averaged(self, targets: NDArray[np.floating]) -> NDArray[np.float64]:

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 from flows.cli.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from matplotlib.figure import Figure
 
     from flows.evaluate import Judgement
 
@@ -38,14 +40,10 @@ def write_ranking(path: str, rows: Sequence[Mapping[str, Any]]) -> None:
     UsageError
         When no row has a barrier, or the file cannot be written.
     """
-    from tasks.reports.errors import FigureError
-    from tasks.reports.figures import ranking_figure, save
+    from tasks.reports.figures import ranking_figure
 
     refuse_figure(path)
-    try:
-        save(ranking_figure(rows), Path(path))
-    except FigureError as error:
-        raise UsageError(str(error)) from error
+    _write(path, lambda: ranking_figure(rows))
 
 
 def write_parity(path: str, judged: Judgement, title: str) -> None:
@@ -56,23 +54,21 @@ def write_parity(path: str, judged: Judgement, title: str) -> None:
     UsageError
         When the file cannot be written.
     """
-    from tasks.reports.errors import FigureError
-    from tasks.reports.figures import parity_figure, save
+    from tasks.reports.figures import parity_figure
 
-    found = judged.predictions
-    try:
-        figure = parity_figure(
-            judged.test.barrier_ev,
+    test, found = judged.test, judged.predictions
+    _write(
+        path,
+        lambda: parity_figure(
+            test.barrier_ev,
             found.barrier_ev,
             found.lower_ev,
             found.upper_ev,
-            ions=judged.test.ions,
+            ions=test.ions,
             in_domain=found.in_domain,
             title=title,
-        )
-        save(figure, Path(path))
-    except FigureError as error:
-        raise UsageError(str(error)) from error
+        ),
+    )
 
 
 def write_residuals(path: str, judged: Judgement, title: str) -> None:
@@ -83,18 +79,23 @@ def write_residuals(path: str, judged: Judgement, title: str) -> None:
     UsageError
         When the file cannot be written.
     """
-    from tasks.reports.errors import FigureError
-    from tasks.reports.figures import residual_figure, save
+    from tasks.reports.figures import residual_figure
 
-    found = judged.predictions
+    test, found = judged.test, judged.predictions
+    _write(
+        path,
+        lambda: residual_figure(
+            test.barrier_ev, found.barrier_ev, ions=test.ions, in_domain=found.in_domain, title=title
+        ),
+    )
+
+
+def _write(path: str, draw: Callable[[], Figure]) -> None:
+    """Draw and save, and say what is wrong as an error of usage."""
+    from tasks.reports.errors import FigureError
+    from tasks.reports.figures import save
+
     try:
-        figure = residual_figure(
-            judged.test.barrier_ev,
-            found.barrier_ev,
-            ions=judged.test.ions,
-            in_domain=found.in_domain,
-            title=title,
-        )
-        save(figure, Path(path))
+        save(draw(), Path(path))
     except FigureError as error:
         raise UsageError(str(error)) from error
