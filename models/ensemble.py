@@ -34,7 +34,9 @@ class _EnsembleModule(pl.LightningModule):
 
     def __init__(self, members: tuple[BarrierNetwork, ...], trees: TreeModule | None) -> None:
         super().__init__()
-        self.members = nn.ModuleList(members)
+        # Registered for the move to a device; asked by what they are.
+        self.registered = nn.ModuleList(members)
+        self.members = members
         self.trees = trees
 
     def predict_step(self, batch: Batch, *_args: object) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 from models.arrays import check_inputs
 from models.domain import summary_features
 from models.lightning import reproducible
-from models.networks import reverse
+from models.networks import directions, mean_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -107,7 +107,7 @@ class PerturbedEnsemble:
             self._parts = [
                 [
                     {name: member.part(name, value) for name, value in given.items()}
-                    for given in (self.values, reverse(self.values))
+                    for given in directions(member, self.values)
                 ]
                 for member in ensemble.members
             ]
@@ -157,18 +157,17 @@ class PerturbedEnsemble:
         """
         n_rows = len(next(iter(self.values.values())))
         copies = max([len(value) // max(n_rows, 1) for value in changed.values()], default=1)
-        directions = (changed, reverse(changed))
         columns = []
         with torch.inference_mode(), reproducible(seed=None):
             for member, parts in zip(self.ensemble.members, self._parts, strict=True):
-                both = [
+                answers = [
                     member.fuse({
                         name: member.part(name, given[name]) if name in given else kept.repeat(copies, 1)
                         for name, kept in known.items()
                     })
-                    for given, known in zip(directions, parts, strict=True)
+                    for given, known in zip(directions(member, changed), parts, strict=True)
                 ]  # fmt: skip
-                columns.append((both[0] + both[1]) / 2)
+                columns.append(mean_of(answers))
             if self._trees is not None:
                 columns.append(self._trees(self._tree_features(changed_for_trees or {}, copies)))
             targets = torch.stack(columns, dim=1)

@@ -17,6 +17,7 @@ LATER_FIELDS: dict[str, object] = {
     "trees": 0,
     "tree_share": 0.5,
     "tree_band": 0.0,
+    "fold_paths": False,
 }
 """Settings that the first checkpoints lack, each with the value that means what training did without it.
 
@@ -73,6 +74,9 @@ class TrainSettings(BaseModel):
     robust_beta: float = Field(default=0.5, gt=0, le=10, description="where smooth-L1 turns linear")
     channels: int = Field(default=48, ge=1, le=1024, description="width of the image branches")
     blocks: int = Field(default=3, ge=0, le=64, description="residual blocks of an image branch")
+    fold_paths: bool = Field(
+        default=True, description="networks see each point of a path together with its mirror point"
+    )
     hidden: int = Field(default=48, ge=1, le=4096, description="width of the vector branches")
     fused: int = Field(default=96, ge=1, le=4096, description="width of the fused head")
     mixup: float = Field(

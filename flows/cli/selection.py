@@ -13,6 +13,7 @@ CANDIDATES = {
     "networks, logarithm of the barrier": NETWORKS.model_copy(update={"target_power": 0.0}),
     "networks, square root of the barrier": NETWORKS.model_copy(update={"target_power": 0.5}),
     "networks, no mixup": NETWORKS.model_copy(update={"mixup": 0.0}),
+    "networks, asked in both directions": NETWORKS.model_copy(update={"fold_paths": False}),
     "networks, 40 epochs at 0.003": NETWORKS.model_copy(update={"epochs": 40, "learning_rate": 0.003}),
 }
 

@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.errors import ModelError
-from models.networks.base import BarrierNetwork, NetworkShape, both_directions, reverse
+from models.networks.base import (
+    BarrierNetwork,
+    NetworkShape,
+    both_directions,
+    directions,
+    mean_of,
+    reverse,
+)
 from models.networks.cnn import ResidualCNN
 from models.networks.fourier import FourierNetwork
 from models.networks.rnn import RecurrentNetwork
@@ -42,4 +49,13 @@ def build_network(sizes: Mapping[str, tuple[int, ...]], settings: TrainSettings)
     return NETWORKS[settings.arch](NetworkShape(sizes=dict(sizes), settings=settings))
 
 
-__all__ = ["NETWORKS", "BarrierNetwork", "NetworkShape", "both_directions", "build_network", "reverse"]
+__all__ = [
+    "NETWORKS",
+    "BarrierNetwork",
+    "NetworkShape",
+    "both_directions",
+    "build_network",
+    "directions",
+    "mean_of",
+    "reverse",
+]

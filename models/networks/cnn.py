@@ -58,11 +58,11 @@ class ResidualCNN(BranchedNetwork):
         settings = shape.settings
         branches: dict[str, nn.Module] = {}
         width = 0
-        for name, size in shape.sizes.items():
+        for name, size in shape.inner_sizes.items():
             if len(size) == IMAGE_NDIM:
                 branches[name] = _ImageBranch(size[0], settings.channels, settings.blocks, settings.dropout)
                 width += 2 * settings.channels
             else:
                 branches[name] = VectorBranch(size[0], settings.hidden, settings.dropout)
                 width += settings.hidden
-        super().__init__(branches, width, settings)
+        super().__init__(branches, width, shape)

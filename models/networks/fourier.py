@@ -51,10 +51,10 @@ class FourierNetwork(BarrierNetwork):
     frequencies: Tensor
 
     def __init__(self, shape: NetworkShape) -> None:
-        super().__init__()
+        super().__init__(shape)
         settings = shape.settings
         width = 0
-        for name, size in shape.sizes.items():
+        for name, size in shape.inner_sizes.items():
             if len(size) == IMAGE_NDIM:
                 waves = min(WAVES, size[1])
                 self.register_buffer(f"basis_{name}", cosine_basis(size[1], waves))
@@ -74,7 +74,7 @@ class FourierNetwork(BarrierNetwork):
             nn.Linear(settings.fused, 1),
         )
 
-    def part(self, name: str, value: Tensor) -> Tensor:
+    def encoded(self, name: str, value: Tensor) -> Tensor:
         """Return a vector as it is, and an image as summaries of its channels, ``(n, width)``."""
         if value.ndim != IMAGE_NDIM + 1:
             return value

@@ -45,7 +45,7 @@ class RecurrentNetwork(BranchedNetwork):
         settings = shape.settings
         branches: dict[str, nn.Module] = {}
         width = 0
-        for name, size in shape.sizes.items():
+        for name, size in shape.inner_sizes.items():
             if len(size) == IMAGE_NDIM:
                 layers = max(settings.blocks, 1)
                 branch = _PathBranch(size[0], settings.channels, layers, settings.dropout)
@@ -54,4 +54,4 @@ class RecurrentNetwork(BranchedNetwork):
             else:
                 branches[name] = VectorBranch(size[0], settings.hidden, settings.dropout)
                 width += settings.hidden
-        super().__init__(branches, width, settings)
+        super().__init__(branches, width, shape)

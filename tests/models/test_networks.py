@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from models.errors import ModelError
-from models.networks import NETWORKS, both_directions, build_network, reverse
+from models.networks import NETWORKS, both_directions, build_network, directions, reverse
+from models.networks.base import folded
 from models.networks.fourier import cosine_basis
 from models.settings import TrainSettings
 from models.specs import NETWORK_NAMES
@@ -114,10 +115,41 @@ class TestFourier:
 @pytest.mark.parametrize("arch", sorted(NETWORKS))
 def test_both_directions_is_invariant_where_one_is_not(arch, tiny):
     torch.manual_seed(0)
-    network = build_network(SIZES, tiny.model_copy(update={"arch": arch})).eval()
+    settings = tiny.model_copy(update={"arch": arch, "fold_paths": False})
+    network = build_network(SIZES, settings).eval()
     inputs = _inputs(9)
+    assert len(directions(network, inputs)) == 2
     assert not torch.equal(network(inputs), network(reverse(inputs)))
     assert torch.equal(both_directions(network, inputs), both_directions(network, reverse(inputs)))
+
+
+@pytest.mark.parametrize("arch", sorted(NETWORKS))
+def test_a_network_that_folds_paths_is_asked_once_and_knows_no_direction(arch, tiny):
+    torch.manual_seed(0)
+    network = build_network(SIZES, tiny.model_copy(update={"arch": arch, "fold_paths": True})).eval()
+    inputs = _inputs(9)
+    assert len(directions(network, inputs)) == 1
+    assert torch.equal(network(inputs), network(reverse(inputs)))
+    assert torch.equal(both_directions(network, inputs), network(inputs))
+
+
+class TestFolded:
+    @pytest.mark.parametrize("positions", [1, 2, 5, 6])
+    def test_it_is_mean_and_distance_of_mirror_points(self, positions):
+        image = torch.randn(2, 3, positions, generator=torch.Generator().manual_seed(positions))
+        found = folded(image)
+        half = (positions + 1) // 2
+        assert found.shape == (2, 6, half)
+        for row in range(2):
+            for channel in range(3):
+                for k in range(half):
+                    one, other = float(image[row, channel, k]), float(image[row, channel, positions - 1 - k])
+                    assert float(found[row, channel, k]) == pytest.approx((one + other) / 2, abs=1e-6)
+                    assert float(found[row, 3 + channel, k]) == pytest.approx(abs(one - other), abs=1e-6)
+
+    def test_the_middle_stands_for_itself(self):
+        image = torch.tensor([[[1.0, 2.0, 7.0]]])
+        assert folded(image).tolist() == [[[4.0, 2.0], [6.0, 0.0]]]
 
 
 def test_unknown_architecture_is_named(tiny):
