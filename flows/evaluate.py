@@ -9,9 +9,7 @@ import numpy as np
 
 from flows.contest import CHECKPOINT, Contest, comparison, peer_values, peers_of, run_contest
 from flows.labelled import joined, load_labelled
-from flows.progress import reporter
-from flows.refitting import FITTING, committed_folds
-from flows.runners import BatchPool, PlainSteps
+from flows.refitting import committed_folds
 from models.locate import find_checkpoint
 from tasks.datasets.errors import NoSuchSplitError
 from tasks.descriptors.assemble import INPUT_SPEC
@@ -19,7 +17,6 @@ from tasks.descriptors.assemble import INPUT_SPEC
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from models.ablation import AblationSettings
     from models.arrays import LabelledArrays
     from models.checkpoints import Checkpoint
     from models.predictor import Predictions
@@ -140,6 +137,7 @@ def judge(asked: Asked | None = None) -> Judgement:
 def _judge_as_is(asked: Asked, checkpoint: Checkpoint) -> Judgement:
     """Judge a checkpoint on the published test split."""
     from models.refits import AS_SHIPPED
+    from models.test_looks import earlier_looks
 
     test = load_labelled(asked.dataset, "test", data_dir=asked.data_dir, workers=asked.workers)
     checkpoint.refuse_seen(test.ids)
@@ -160,6 +158,7 @@ def _judge_as_is(asked: Asked, checkpoint: Checkpoint) -> Judgement:
         # Refitted only to say how long that takes: what is judged is the checkpoint.
         found = run_contest(contest, recipe=asked.compare, networks=asked.compare, workers=asked.workers)
     judged = _judgement(asked, checkpoint, contest, found, checkpoint.predict(test.inputs))
+    judged.figures["judged_before"] = earlier_looks(asked.dataset, checkpoint.digest)
     if training is None:
         judged.figures["baselines_note"] = (
             f"{asked.dataset} has no train split: nothing that has to be fitted stands beside the model."
@@ -229,68 +228,3 @@ def _judgement(
     if asked.compare:
         figures["comparison"] = comparison(contest, checkpoint, predictions.barrier_ev, found, peers)
     return Judgement(figures, test, predictions)
-
-
-def ablate_groups(
-    settings: AblationSettings | None = None,
-    *,
-    model: str | None = None,
-    dataset: str = "devi2025",
-    data_dir: str | None = None,
-    workers: int = 2,
-) -> dict[str, Any]:
-    """Measure what each descriptor group is worth, on hosts held out of the published training split.
-
-    The network and extra trees are fitted with all groups, each alone and each left out, on the same folds.
-    The published test split is not read.
-
-    Parameters
-    ----------
-    settings : AblationSettings, optional
-        Folds, networks a fold, repeats; 5, 2 and 1 unless told otherwise.
-    model : str, optional
-        A shipped checkpoint or a folder whose training settings the network takes, instead of the defaults.
-        Its weights are not used, so it may be of other descriptors.
-    dataset, data_dir, workers
-        As for `Asked`; the processes fit too. The figures do not depend on their number.
-
-    Returns
-    -------
-    dict
-        What it is of, and ``rows`` as `models.ablation.ablation_table` describes them.
-
-    Raises
-    ------
-    InputError
-        When the data set has fewer hosts than folds.
-    """
-    from models.ablation import AblationSettings, ablation_jobs, ablation_table, run_job
-    from models.checkpoints import load
-    from models.settings import TrainSettings
-
-    asked = AblationSettings() if settings is None else settings
-    checkpoint = None if model is None else load(find_checkpoint(model))
-    train_settings = TrainSettings() if checkpoint is None else checkpoint.settings
-    rows = load_labelled(dataset, "train", data_dir=data_dir, workers=workers)
-    jobs = ablation_jobs(rows, train_settings, asked)
-    reporter().stage(FITTING, len(jobs))
-    found = []
-    with BatchPool(workers) as pool:
-        for _, part in PlainSteps(pool).over_pool("ablate", run_job, jobs):
-            if isinstance(part, Exception):
-                raise part
-            found.append(part)
-            reporter().advance(FITTING, 1)
-    return {
-        "dataset": dataset,
-        "split": HOSTS_HELD_OUT,
-        "n": len(rows),
-        "n_hosts": len(set(rows.hosts)),
-        "n_folds": asked.n_folds,
-        "members": asked.members,
-        "repeats": asked.repeats,
-        "descriptor_versions": rows.spec.versions(),
-        "settings_of": None if checkpoint is None else checkpoint.digest,
-        "median_guess_mae_ev": float(np.abs(rows.barrier_ev - np.median(rows.barrier_ev)).mean()),
-        "rows": ablation_table(rows, train_settings, asked, found),
-    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -13,7 +13,7 @@ from tasks.datasets.devi2025_folds import fold_of_each
 from tasks.datasets.errors import DatasetError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from models.refits import OutOfFold, Refit
 
 FITTING = "fitting predictors"
+Job = TypeVar("Job")
+Found = TypeVar("Found")
 
 
 def committed_folds(dataset: str, rows: LabelledArrays) -> NDArray[np.int64]:
@@ -38,6 +40,40 @@ def committed_folds(dataset: str, rows: LabelledArrays) -> NDArray[np.int64]:
     return np.array(fold_of_each(rows.ids), dtype=np.int64)
 
 
+def over_processes(
+    name: str, fit: Callable[[Job], Found], jobs: Sequence[Job], workers: int, *, stage: str
+) -> list[Found]:
+    """Run jobs over processes, count them on a bar, and return what came of each, whichever was done first.
+
+    Parameters
+    ----------
+    name : str
+        What a job is called where it is followed.
+    fit : callable
+        Fits one job, in a worker process.
+    jobs : sequence
+        What there is to do.
+    workers : int
+        Processes; each fits in one thread.
+    stage : str
+        What the bar is called.
+
+    Raises
+    ------
+    Exception
+        The first that a job raised.
+    """
+    reporter().stage(stage, len(jobs))
+    found: list[Found] = []
+    with BatchPool(workers) as pool:
+        for _, part in PlainSteps(pool).over_pool(name, fit, jobs):
+            if isinstance(part, Exception):
+                raise part
+            found.append(part)
+            reporter().advance(stage, 1)
+    return found
+
+
 def run_refits(jobs: Sequence[Refit], workers: int) -> dict[str, OutOfFold]:
     """Fit everything over processes and put it together, predictor by predictor.
 
@@ -52,13 +88,6 @@ def run_refits(jobs: Sequence[Refit], workers: int) -> dict[str, OutOfFold]:
 
     if not jobs:
         return {}
-    reporter().stage(FITTING, len(jobs))
-    found = []
-    with BatchPool(workers) as pool:
-        for _, part in PlainSteps(pool).over_pool("refit", run_refit, jobs):
-            if isinstance(part, Exception):
-                raise part
-            found.append(part)
-            reporter().advance(FITTING, 1)
+    found = over_processes("refit", run_refit, jobs, workers, stage=FITTING)
     # In the order of the folds, whichever was done first: sums of seconds and members must not depend on it.
     return assemble(len(jobs[0].rows), sorted(found, key=lambda part: (part.name, int(part.held_out[0]))))

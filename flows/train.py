@@ -131,10 +131,10 @@ def train(
         cut_off.finish()
     return {
         "path": str(output),
-        "name": called,
+        "name": checkpoint.name,
         "model_digest": checkpoint.digest,
         "rows": rows,
-        "trained_on": trained_on,
+        "trained_on": checkpoint.trained_on,
         "n_training_hops": len(arrays),
         "metrics": checkpoint.metrics,
         "accelerator": device,

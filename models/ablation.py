@@ -18,6 +18,7 @@ from models.crossval import FOLD_SEED_STRIDE, predict_fold
 from models.ensemble import log_mean_and_spread
 from models.errors import InputError
 from models.evaluation import barrier_metrics
+from models.fold_settings import FoldSettings
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from models.specs import GroupName
 
 TREES_NAME = "extra_trees"
-LEAST_FOLDS = 2
 
 Groups = tuple["GroupName", ...]
 What = Literal["all", "alone", "left_out"]
@@ -37,32 +37,14 @@ Subject = tuple[str, Groups]
 
 
 @dataclass(frozen=True)
-class AblationSettings:
+class AblationSettings(FoldSettings):
     """How an ablation is measured.
 
-    Attributes
-    ----------
-    n_folds : int
-        Folds of whole hosts, at least 2.
-    members : int
-        Networks in each fold's ensemble.
-    repeats : int
-        How often all of it is done, each time with other folds and other seeds; errors are averaged.
-    seed : int
-        Decides the folds, the trees and the bootstrap; networks start from the training settings' own seed.
+    ``repeats`` is how often all of it is done, each time with other folds and other seeds; errors are
+    averaged. ``seed`` decides the trees too.
     """
 
-    n_folds: int = 5
     members: int = 2
-    repeats: int = 1
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.n_folds < LEAST_FOLDS or self.members < 1 or self.repeats < 1:
-            raise InputError(
-                f"got {self.n_folds} folds, {self.members} members and {self.repeats} repeats; give at least "
-                f"{LEAST_FOLDS} folds, 1 member and 1 repeat"
-            )
 
 
 @dataclass(frozen=True)

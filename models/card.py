@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 _METRIC_COLUMNS = (
     "measured on", "hops", "MAE (eV)", "median error (eV)", "RMSE (eV)", "R²", "Spearman", "90% covers",
 )  # fmt: skip
 _TEMPLATE = """# Model card: {name}
 
-An ensemble of {made_of} that predicts the vacancy migration barrier of one ion hop, in eV, from the
-descriptor groups {groups}.
+{made_of}
+It predicts the vacancy migration barrier of one ion hop, in eV, from the descriptor groups
+{groups}.
 
 | | |
 |---|---|
@@ -69,12 +70,12 @@ def render_card(manifest: Mapping[str, Any]) -> str:
 
 
 def _made_of(settings: Mapping[str, Any]) -> str:
-    networks = f"{settings['members']} networks of architecture `{settings['arch']}`"
+    networks = f"An ensemble of {settings['members']} networks of architecture `{settings['arch']}`"
     if not settings["trees"]:
-        return networks
+        return f"{networks}."
     return (
-        f"{networks} and {settings['trees']} extremely randomised trees, whose log barrier has the weight "
-        f"{settings['tree_share']:g} in the average,"
+        f"{networks} and {settings['trees']} extremely randomised trees,\n"
+        f"whose log barrier has the weight {settings['tree_share']:g} in the average."
     )
 
 
@@ -88,7 +89,22 @@ def _metrics_table(metrics: Mapping[str, Mapping[str, Any]]) -> str:
             _metrics_row(f"{name}: baseline {baseline}", figures)
             for baseline, figures in values.get("baselines", {}).items()
         ]
-    return _table(_METRIC_COLUMNS, rows)
+    looked = [
+        _looked(name, values["judged_before"])
+        for name, values in metrics.items()
+        if "judged_before" in values
+    ]
+    return "\n\n".join([_table(_METRIC_COLUMNS, rows), *looked])
+
+
+def _looked(name: str, before: Sequence[str]) -> str:
+    if not before:
+        return f"{name}: looked at for no other checkpoint of ours before."
+    listed = ", ".join(f"`{digest}`" for digest in before)
+    return (
+        f"{name}: looked at for {len(before)} other checkpoints of ours before ({listed}). No choice was "
+        "made by it, but every look makes such figures a little less of a surprise."
+    )
 
 
 def _metrics_row(name: str, values: Mapping[str, Any]) -> tuple[Any, ...]:

@@ -18,6 +18,7 @@ from models.arrays import host_folds
 from models.bootstrap import host_draws, interval_over_hosts
 from models.crossval import FOLD_SEED_STRIDE
 from models.errors import InputError
+from models.fold_settings import FoldSettings
 from models.perturbation import PerturbedEnsemble, Subject, subjects_of
 from models.training import train_ensemble
 
@@ -32,37 +33,18 @@ if TYPE_CHECKING:
 
     FamilyKeys = Mapping[str, Mapping[GroupName, Sequence[str]]]
 
-LEAST_FOLDS = 2
 LEAST_ROWS = 3  # of fewer values ranks say nothing
 
 
 @dataclass(frozen=True)
-class ImportanceSettings:
+class ImportanceSettings(FoldSettings):
     """How importances are measured.
 
-    Attributes
-    ----------
-    n_folds : int
-        Folds of whole hosts, at least 2.
-    members : int
-        Networks in each fold's ensemble.
-    repeats : int
-        Permutations of each descriptor in each fold, at least 2 for a spread.
-    seed : int
-        Decides the folds, the permutations and the bootstrap; networks start from the training settings' own.
+    ``repeats`` is how many permutations each descriptor gets in each fold, at least 2 for a spread. ``seed``
+    decides the permutations too.
     """
 
-    n_folds: int = 5
-    members: int = 1
     repeats: int = 3
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.n_folds < LEAST_FOLDS or self.members < 1 or self.repeats < 1:
-            raise InputError(
-                f"got {self.n_folds} folds, {self.members} members and {self.repeats} repeats; give at least "
-                f"{LEAST_FOLDS} folds, 1 member and 1 repeat"
-            )
 
 
 @dataclass(frozen=True)

@@ -68,11 +68,11 @@ def ablate(
     sizes : dict of str to int
         Fields of `models.ablation.AblationSettings` that were given.
     model, dataset, data_dir, workers
-        As `flows.evaluate.ablate_groups` takes them.
+        As `flows.importance.ablate_groups` takes them.
     as_json : bool
         Whether to print JSON.
     """
-    from flows.evaluate import ablate_groups
+    from flows.importance import ablate_groups
     from models.ablation import AblationSettings
 
     settings = resolve({"data_dir": data_dir, "workers": workers})

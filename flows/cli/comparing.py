@@ -63,6 +63,8 @@ def print_judgement(found: dict[str, Any]) -> None:
     print_table(rows, METRICS)
     if "baselines_note" in found:
         print(found["baselines_note"])
+    if found.get("judged_before"):
+        print(f"Checkpoints of lihop judged on these hops before: {len(found['judged_before'])}.")
     print(
         f"MAE {found['mae_ev']:.3f} eV, 95% bootstrap interval {_span(found['mae_ci_ev'])} eV; with whole "
         f"hosts drawn {_span(found['mae_ci_hosts_ev'])} eV."

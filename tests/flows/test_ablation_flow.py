@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from flows import evaluate as flow
+from flows import importance as flow
 from flows.progress import reporting
 from models.ablation import AblationSettings, ablate
 from models.checkpoints import load
@@ -49,7 +49,7 @@ def test_in_other_processes_as_in_this_one_and_the_test_split_untouched(asked, c
     with reporting(counting):
         found = flow.ablate_groups(QUICK, model=str(checkpoint), workers=1)
     assert asked == [("devi2025", "train")]
-    assert counting.stages == {flow.FITTING: [12, 12]}
+    assert counting.stages == {flow.REFITTING: [12, 12]}
     rows = make_rows(40).only(("local", "topology"))
     assert found["rows"] == ablate(rows, load(checkpoint).settings, QUICK)
     figures = {key: value for key, value in found.items() if key not in {"rows", "median_guess_mae_ev"}}

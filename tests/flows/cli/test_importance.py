@@ -7,6 +7,7 @@ import json
 import pytest
 
 from flows import importance as flow
+from flows import refitting
 from models.checkpoints import load
 from models.importance import ImportanceSettings, importances
 from tests.campaigns import RecordingSteps
@@ -29,7 +30,7 @@ def splits(monkeypatch):
     monkeypatch.setattr(flow, "load_labelled", answer)
     monkeypatch.setattr(flow, "families", lambda: FAMILIES)
     # In this process: others would take seconds to import torch, and one test has them.
-    monkeypatch.setattr(flow, "PlainSteps", lambda _pool: RecordingSteps())
+    monkeypatch.setattr(refitting, "PlainSteps", lambda _pool: RecordingSteps())
     return asked
 
 
