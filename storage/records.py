@@ -39,6 +39,8 @@ class Reason(enum.StrEnum):
     LIMIT = "limit"
     TIME_LIMIT = "time_limit"
     NO_HOPS = "no_hops"
+    MALFORMED_DOCUMENT = "malformed_document"
+    VANISHED = "vanished"
     WORKER_LOST = "worker_lost"
     UNEXPECTED = "unexpected"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from datetime import datetime
 
     from pymatgen.core import Structure
 
@@ -64,7 +65,41 @@ class SourceItem:
 
 @dataclass(frozen=True)
 class RawMaterial:
-    """A structure as its source gives it, before cleaning, with what the source knows of it."""
+    """A structure as its source gives it, before cleaning, with what the source knows of it; None is unknown.
+
+    Parameters
+    ----------
+    material_id : str
+        Identifier within the source.
+    structure : Structure
+        As the source gives it.
+    source : str
+        Name of the source.
+    source_ref : str, optional
+        DOI, database id or relative file path.
+    name : str, optional
+        What people call it.
+    other_ids : tuple of str
+        Other spellings of the identifier, and other identifiers of the same entry.
+    e_above_hull_ev : float, optional
+        Energy above hull, eV/atom.
+    average_voltage_v : float, optional
+        Average voltage against the working ion's metal.
+    max_delta_volume_fraction : float, optional
+        Largest volume change between charge and discharge, as a fraction.
+    stability_charge_ev, stability_discharge_ev : float, optional
+        Energy above hull of the charged and of the discharged material, eV/atom.
+    band_gap_ev : float, optional
+        Band gap.
+    origin : str, optional
+        Where the database has it from: experiment (a collection's id) or theory.
+    last_updated_at : datetime, optional
+        When the database last changed it.
+    database_version : str, optional
+        Version of the database that gave it.
+    licence : str, optional
+        What the entry comes under.
+    """
 
     material_id: str
     structure: Structure
@@ -73,6 +108,15 @@ class RawMaterial:
     name: str | None = None
     e_above_hull_ev: float | None = None
     average_voltage_v: float | None = None
+    other_ids: tuple[str, ...] = ()
+    max_delta_volume_fraction: float | None = None
+    stability_charge_ev: float | None = None
+    stability_discharge_ev: float | None = None
+    band_gap_ev: float | None = None
+    origin: str | None = None
+    last_updated_at: datetime | None = None
+    database_version: str | None = None
+    licence: str | None = None
 
 
 @dataclass(frozen=True)
