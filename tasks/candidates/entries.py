@@ -141,7 +141,7 @@ class Citation:
 
 
 class RemoteSource(Protocol):
-    """A database that is reached over the network. Picklable, and without its key, which is read when needed."""
+    """A database reached over the network. Picklable, and without its key, which is read when needed."""
 
     @property
     def name(self) -> str:
