@@ -25,13 +25,23 @@ R = TypeVar("R", bound=Row)
 
 # Rows under a stage key follow from the key: the first stays. These may change, and the newest is kept:
 # a stage result names the shard, which is another one after a deleted shard was computed again.
-_NEWEST_WINS = frozenset({"runs", "candidates", "failures", "models", "run_materials", "stage_results"})
+_NEWEST_WINS = frozenset(
+    {
+        "runs", "candidates", "failures", "models", "run_materials", "stage_results",
+        "source_entries", "source_members", "syncs",
+    }
+)  # fmt: skip
 # What one source does not know must not erase what another one told.
 _NULL_KEEPS = {
     "candidates": frozenset(
-        {"space_group_number", "space_group_symbol", "e_above_hull_ev", "average_voltage_v", "capacity_mah_g"}
+        {
+            "space_group_number", "space_group_symbol", "e_above_hull_ev", "average_voltage_v",
+            "capacity_mah_g", "last_seen_at",
+        }
     )
-}
+}  # fmt: skip
+# When something was first seen does not change.
+_FIRST_STAYS = {"candidates": "first_seen_at", "source_entries": "first_seen_at"}
 # A stage that is computed again may come out otherwise, as after a time limit: nothing of it may stay.
 _FORGOTTEN = ("stage_results", "failures", "hops", "predictions", "percolation")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -172,6 +182,18 @@ class Recorder:
                 )
             connection.execute("COMMIT")
 
+    def mark_seen(self, stage_keys: Collection[str], at: datetime) -> None:
+        """Note of the candidates under some stage keys that their source has them."""
+        if not stage_keys or not self._has_data():
+            return
+        with writing(self.paths, self.wait_s) as connection:
+            _register_keys(connection, "stage_key", stage_keys)
+            connection.execute(
+                "UPDATE candidates SET first_seen_at = coalesce(first_seen_at, $at), last_seen_at = $at "
+                "WHERE stage_key IN (SELECT stage_key FROM wanted)",
+                {"at": at.astimezone(UTC).replace(tzinfo=None)},
+            )
+
     def rows_under(self, row_type: type[R], stage_keys: Collection[str]) -> list[R]:
         """Return the recorded rows of a table under some stage keys, published or not."""
         if "stage_key" not in row_type.model_fields:
@@ -242,13 +264,15 @@ def _merge_statement(row_type: type[Row]) -> str:
     if table not in _NEWEST_WINS:
         return f"{insert} ON CONFLICT ({key}) DO NOTHING"
     keeps = _NULL_KEEPS.get(table, frozenset())
-    sets = ", ".join(
-        f"{name} = coalesce(excluded.{name}, {table}.{name})"
-        if name in keeps
-        else f"{name} = excluded.{name}"
+    newest = {
+        name: f"coalesce(excluded.{name}, {table}.{name})" if name in keeps else f"excluded.{name}"
         for name in row_type.model_fields
         if name not in row_type.key
-    )
+    }
+    if table in _FIRST_STAYS:
+        first = _FIRST_STAYS[table]
+        newest[first] = f"coalesce({table}.{first}, excluded.{first})"
+    sets = ", ".join(f"{name} = {value}" for name, value in newest.items())
     # Of several staged rows with one key the last given counts.
     last = (
         f"SELECT * EXCLUDE (place, place_of_key) FROM (SELECT *, row_number() OVER (PARTITION BY {key} "  # noqa: S608

@@ -6,57 +6,24 @@ DuckDB table of the same name. ``None`` means unknown, never zero.
 
 from __future__ import annotations
 
-import enum
 from datetime import datetime
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from storage.rows import Reason, Row, Stage
+from storage.source_records import SourceEntry, SourceMember, Sync
 
-class Stage(enum.StrEnum):
-    """The stage of a screening at which something was computed or failed."""
-
-    CANDIDATES = "candidates"
-    HOPS = "hops"
-    DESCRIPTORS = "descriptors"
-    PREDICTION = "prediction"
-    PERCOLATION = "percolation"
-
-
-class Reason(enum.StrEnum):
-    """Why a material, or a part of it, has no result. One word an SQL user can group by."""
-
-    UNREADABLE_FILE = "unreadable_file"
-    FILE_TOO_LARGE = "file_too_large"
-    NO_WORKING_ION = "no_working_ion"
-    PARTIAL_OCCUPANCY = "partial_occupancy"
-    OVERLAPPING_ATOMS = "overlapping_atoms"
-    SINGLE_SITE = "single_site"
-    NO_ANIONS = "no_anions"
-    DUPLICATE = "duplicate"
-    TOO_MANY_SITES = "too_many_sites"
-    TOO_MANY_HOPS = "too_many_hops"
-    LIMIT = "limit"
-    TIME_LIMIT = "time_limit"
-    NO_HOPS = "no_hops"
-    MALFORMED_DOCUMENT = "malformed_document"
-    VANISHED = "vanished"
-    WORKER_LOST = "worker_lost"
-    UNEXPECTED = "unexpected"
+__all__ = [
+    "HOP_KEY", "ROW_TYPES", "Candidate", "DescriptorKey", "Failure", "Hop", "Model", "OfHop", "Percolation",
+    "Prediction", "Reason", "Refinement", "Row", "Run", "RunFailure", "RunMaterial", "SourceEntry",
+    "SourceMember", "Stage", "StageResult", "Sync",
+]  # fmt: skip
 
 
 # A further vacant site and its image with i in the home cell, as 7_0_-1_0; nothing for an isolated vacancy.
 VACANCY_PATTERN = r"^([0-9]+(_-?[0-9]+){3})?$"
 HOP_KEY = ("structure_hash", "working_ion", "i", "j", "ox", "oy", "oz", "vacancy")
-
-
-class Row(BaseModel):
-    """A frozen row. Unknown fields are an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-    table: ClassVar[str]
-    key: ClassVar[tuple[str, ...]]
 
 
 class OfHop(Row):
@@ -78,7 +45,7 @@ class Candidate(Row):
 
     table: ClassVar[str] = "candidates"
     # Two files may hold one structure, and one file may change: each pair of name and content is a row.
-    key: ClassVar[tuple[str, ...]] = ("source", "material_id", "structure_hash", "working_ion")
+    key: ClassVar[tuple[str, ...]] = ("source", "material_id", "structure_hash", "working_ion", "state")
 
     structure_hash: str = Field(description="digest of the cleaned structure, in its stored site order")
     material_id: str = Field(description="identifier within its source")
@@ -88,6 +55,8 @@ class Candidate(Row):
     formula: str = Field(description="reduced formula")
     name: str | None = Field(default=None, description="what people call it, e.g. olivine LiFePO4")
     working_ion: str = Field(description="element symbol of the ion that moves")
+    state: str = Field(default="discharged", pattern="^(dis)?charged$", description="discharged or charged")
+    ordering: str | None = Field(default=None, description="how a disordered structure was ordered")
     n_sites: int = Field(ge=1, description="sites in the stored cell")
     n_working_ions: int = Field(ge=1, description="working ions in the stored cell")
     volume_ang3: float = Field(gt=0, description="volume of the stored cell")
@@ -104,6 +73,20 @@ class Candidate(Row):
     e_above_hull_ev: float | None = Field(default=None, description="energy above hull, eV/atom")
     average_voltage_v: float | None = None
     capacity_mah_g: float | None = Field(default=None, description="gravimetric capacity, all working ions")
+    other_ids: list[str] | None = Field(default=None, description="further identifiers of the same entry")
+    max_delta_volume_fraction: float | None = Field(
+        default=None, description="largest volume change between charge and discharge"
+    )
+    stability_charge_ev: float | None = Field(default=None, description="hull energy when charged, eV/atom")
+    stability_discharge_ev: float | None = Field(default=None, description="the same when discharged")
+    band_gap_ev: float | None = None
+    origin: str | None = Field(default=None, description="experiment (a collection's id) or theory")
+    last_updated_at: datetime | None = Field(default=None, description="when its database last changed it")
+    database_version: str | None = Field(default=None, description="version of the database it came from")
+    licence: str | None = Field(default=None, description="SPDX identifier of what it comes under")
+    content_hash: str | None = Field(default=None, description="digest of the source item's content")
+    first_seen_at: datetime | None = Field(default=None, description="when a screening first met it")
+    last_seen_at: datetime | None = Field(default=None, description="when a screening last met it")
     stage_key: str = Field(description="digest of the source item and of the cleaning that made this row")
 
 
@@ -393,6 +376,6 @@ ROW_TYPES: dict[str, type[Row]] = {
     row.table: row
     for row in (
         Run, Candidate, Hop, Prediction, Percolation, Refinement, Failure, Model,
-        StageResult, RunMaterial, RunFailure,
+        StageResult, RunMaterial, RunFailure, SourceEntry, SourceMember, Sync,
     )
 }  # fmt: skip

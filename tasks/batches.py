@@ -147,5 +147,5 @@ def _prepare_item(
         except (Exception, TimeLimitError) as error:  # noqa: BLE001 - the item's others get their turn
             fail(error, raw.material_id, formula)
         else:
-            candidates.append(candidate)
+            candidates.append(candidate.model_copy(update={"content_hash": item.digest}))
     return candidates, failures

@@ -14,6 +14,7 @@ FROM (
         c.material_id,
         c.source,
         c.working_ion,
+        c.state,
         p.percolation_dim,
         p.barrier_at_dim_ev,
         p.lower_ev,
@@ -30,7 +31,10 @@ FROM (
                 '; ',
                 CASE WHEN p.in_domain IS FALSE THEN 'outside training domain' END,
                 CASE WHEN p.path_converged IS FALSE THEN 'rate-limiting path not converged' END,
-                CASE WHEN c.e_above_hull_ev > 0.1 THEN 'more than 0.1 eV above hull' END
+                CASE WHEN c.e_above_hull_ev > 0.1 THEN 'more than 0.1 eV above hull' END,
+                CASE WHEN c.ordering IS NOT NULL THEN 'ordered from a disordered structure' END,
+                CASE WHEN entry.vanished_at IS NOT NULL THEN 'gone from its source' END,
+                CASE WHEN entry.content_hash <> c.content_hash THEN 'since changed in its source' END
             ),
             ''
         ) AS flags,
@@ -69,8 +73,18 @@ FROM (
         c.structure_hash,
         c.material_key,
         merged.all_ids,
+        c.other_ids,
+        c.ordering,
+        c.max_delta_volume_fraction,
+        c.stability_charge_ev,
+        c.stability_discharge_ev,
+        c.band_gap_ev,
+        c.origin,
+        c.database_version,
+        c.licence,
+        entry.vanished_at,
         row_number() OVER (
-            PARTITION BY c.material_key, c.working_ion
+            PARTITION BY c.material_key, c.working_ion, c.state
             ORDER BY
                 p.barrier_at_dim_ev IS NOT NULL DESC,
                 c.structure_hash = c.material_key DESC,
@@ -82,11 +96,17 @@ FROM (
         ) AS one_a_material
     FROM candidates AS c
     INNER JOIN (
-        SELECT material_key, working_ion, string_agg(DISTINCT material_id, ',' ORDER BY material_id) AS all_ids
+        SELECT
+            material_key, working_ion, state,
+            string_agg(DISTINCT material_id, ',' ORDER BY material_id) AS all_ids
         FROM candidates
-        GROUP BY material_key, working_ion
+        GROUP BY material_key, working_ion, state
     ) AS merged
-        ON merged.material_key = c.material_key AND merged.working_ion = c.working_ion
+        ON merged.material_key = c.material_key
+        AND merged.working_ion = c.working_ion
+        AND merged.state = c.state
+    LEFT JOIN source_entries AS entry
+        ON entry.source = c.source AND entry.entry_id = c.material_id
     LEFT JOIN latest_results AS l
         ON l.structure_hash = c.structure_hash AND l.working_ion = c.working_ion
     LEFT JOIN percolation AS p
@@ -105,6 +125,7 @@ COMMENT ON COLUMN rankings.name IS 'what people call it';
 COMMENT ON COLUMN rankings.material_id IS 'identifier within its source';
 COMMENT ON COLUMN rankings.source IS 'reference, files, ...';
 COMMENT ON COLUMN rankings.working_ion IS 'element symbol of the ion that moves';
+COMMENT ON COLUMN rankings.state IS 'discharged: the host as it is; charged: a single working ion kept in the topotactic host';
 COMMENT ON COLUMN rankings.percolation_dim IS 'dimensions of percolation at barrier_at_dim_ev; 0 when the hops do not connect';
 COMMENT ON COLUMN rankings.barrier_at_dim_ev IS 'the minimax barrier at percolation_dim, eV; the order of this view';
 COMMENT ON COLUMN rankings.lower_ev IS 'lower end of its 90% interval, eV';
@@ -136,3 +157,13 @@ COMMENT ON COLUMN rankings.run_id IS 'run whose result is shown';
 COMMENT ON COLUMN rankings.structure_hash IS 'digest of the cleaned structure';
 COMMENT ON COLUMN rankings.material_key IS 'structure_hash that stands for all structures merged into this material';
 COMMENT ON COLUMN rankings.all_ids IS 'material_id of all that were merged into this material, comma-separated';
+COMMENT ON COLUMN rankings.other_ids IS 'other spellings of the identifier, and further identifiers of the same entry';
+COMMENT ON COLUMN rankings.ordering IS 'how a disordered structure was ordered; null when it was ordered as given';
+COMMENT ON COLUMN rankings.max_delta_volume_fraction IS 'largest volume change between charge and discharge, as a fraction; null means unknown';
+COMMENT ON COLUMN rankings.stability_charge_ev IS 'energy above the convex hull of the charged material, eV an atom; null means unknown';
+COMMENT ON COLUMN rankings.stability_discharge_ev IS 'energy above the convex hull of the discharged material, eV an atom; null means unknown';
+COMMENT ON COLUMN rankings.band_gap_ev IS 'band gap that the database gives, eV; null means unknown';
+COMMENT ON COLUMN rankings.origin IS 'where the database has it from: experiment (a collection''s id) or theory; null means unknown';
+COMMENT ON COLUMN rankings.database_version IS 'version of the database that its content was fetched from';
+COMMENT ON COLUMN rankings.licence IS 'SPDX identifier of the licence that it comes under; null means unknown';
+COMMENT ON COLUMN rankings.vanished_at IS 'when its source no longer had it, UTC; null while it does';

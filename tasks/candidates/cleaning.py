@@ -125,6 +125,15 @@ def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candi
         e_above_hull_ev=raw.e_above_hull_ev,
         average_voltage_v=raw.average_voltage_v,
         capacity_mah_g=n_ions * FARADAY_MAH_MOL / float(structure.composition.weight),
+        other_ids=list(raw.other_ids) or None,
+        max_delta_volume_fraction=raw.max_delta_volume_fraction,
+        stability_charge_ev=raw.stability_charge_ev,
+        stability_discharge_ev=raw.stability_discharge_ev,
+        band_gap_ev=raw.band_gap_ev,
+        origin=raw.origin,
+        last_updated_at=raw.last_updated_at,
+        database_version=raw.database_version,
+        licence=raw.licence,
         stage_key=stage_key,
     )
 

@@ -19,8 +19,11 @@ from storage.records import (
     Run,
     RunFailure,
     RunMaterial,
+    SourceEntry,
+    SourceMember,
     Stage,
     StageResult,
+    Sync,
 )
 
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -231,6 +234,36 @@ def _stage_result(key="k1", **changes):
     return StageResult(**(fields | changes))
 
 
+def _source_entry(name="m1", **changes):
+    fields = {
+        "source": "mp",
+        "entry_id": name,
+        "index_digest": f"index-{name}",
+        "content_hash": f"content-{name}",
+        "aliases": [f"alias-{name}"],
+        "first_seen_at": START,
+        "last_seen_at": START,
+    }
+    return SourceEntry(**(fields | changes))
+
+
+def _source_member(name="m1", **changes):
+    fields = {"source": "mp", "query_digest": "query-a", "entry_id": name, "sync_id": "s1"}
+    return SourceMember(**(fields | changes))
+
+
+def _sync(sync_id="s1", day=0, **changes):
+    fields = {
+        "sync_id": sync_id,
+        "source": "mp",
+        "query_digest": "query-a",
+        "query_json": "{}",
+        "started_at": START + timedelta(days=day),
+        "status": "running",
+    }
+    return Sync(**(fields | changes))
+
+
 def _material(who="m1", barrier_ev=0.3, run_id="r1", /, **changes):
     """Return every row that a screened material leaves behind."""
     return [
@@ -259,5 +292,8 @@ def make():
         run_failure=_run_failure,
         model=_model,
         stage_result=_stage_result,
+        source_entry=_source_entry,
+        source_member=_source_member,
+        sync=_sync,
         material=_material,
     )

@@ -40,6 +40,7 @@ def _everything(make):
     failure = make.failure()
     return [
         make.run(), make.model(), make.stage_result(), make.refinement(), failure, make.run_failure(failure),
+        make.source_entry(), make.source_member(), make.sync(),
         *make.material(),
     ]  # fmt: skip
 
