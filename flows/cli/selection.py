@@ -20,7 +20,7 @@ CANDIDATES = {
 
 
 def main() -> None:
-    """Print the candidates on 5 folds of whole hosts, two of them on 10 of single rows, and two as ensembles."""
+    """Print the candidates on folds of whole hosts, two on folds of single rows, and two as ensembles."""
     # Trees and networks are to differ by what they are, so both are given the same descriptors.
     training = load_labelled("devi2025", "train").only(TrainSettings().groups)
     grouped = compare(training, CANDIDATES, splits=("grouped",), n_folds=5, members=1)

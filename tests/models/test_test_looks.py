@@ -42,7 +42,9 @@ def test_the_shipped_checkpoint_is_the_last_that_was_judged_and_its_card_says_ho
     figures = shipped.metrics[OF_THE_TEST]
     assert looks[-1].mae_ev == pytest.approx(figures["mae_ev"], abs=1e-4)
     assert figures["judged_before"] == [look.digest for look in looks[:-1]]
-    assert f"looked at for {len(looks) - 1} other checkpoints" in render_card(shipped.manifest())
+    assert f"looked at for {len(looks) - 1} other checkpoints" in render_card(
+        shipped.manifest().model_dump(mode="json")
+    )
 
 
 def test_the_list_is_read_as_it_is_written(monkeypatch, tmp_path):
