@@ -71,7 +71,8 @@ def number(name: str, text: str, kind: type = float) -> Any:
     try:
         return kind(text)
     except ValueError:
-        wrong = {"loc": ["query", name], "msg": f"Input should be a valid {kind.__name__}", "input": text}
+        what = "integer" if kind is int else "number"
+        wrong = {"loc": ["query", name], "msg": f"Input should be a valid {what}", "input": text}
         raise RefusedError(422, [wrong]) from None
 
 

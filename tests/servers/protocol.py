@@ -64,6 +64,7 @@ class ProtocolServer(ThreadingHTTPServer):
         self.requests: list[Request] = []
         self.stopping = threading.Event()
         self._selections: dict[Any, list[Facts]] = {}
+        self._page_sizes: dict[Any, int] = {}
         self._connections: set[socket.socket] = set()
         self._lock = threading.Lock()
 
@@ -120,6 +121,14 @@ class ProtocolServer(ThreadingHTTPServer):
                 self._selections.pop(next(iter(self._selections)))
             self._selections[key] = found
         return found
+
+    def page(self, query: Query) -> int:
+        """Return the page's number by the first page's size: the client asks for fewer on the last."""
+        key = (query.kind, query.key, query.sort, query.fields)
+        with self._lock:
+            if query.skip == 0:
+                self._page_sizes[key] = query.limit
+            return query.skip // max(self._page_sizes.get(key, query.limit), 1)
 
     # What tests ask afterwards.
 
@@ -192,9 +201,8 @@ class Handler(BaseHTTPRequestHandler):
             self._send(path, params, error.status, {"detail": error.detail})
             return
         found = self.server.selected(query)
-        page = query.skip // query.limit if query.limit else 0
-        last = max(len(found) - 1, 0) // query.limit if query.limit else 0
-        fault = self.server.faults.befall(path, page, last)
+        page, last = self.server.page(query), query.skip + query.limit >= len(found)
+        fault = self.server.faults.befall(path, page, page if last else None)
         start, stop = query.skip, query.skip + query.limit
         if fault is not None and fault.kind == "overlap":
             start = max(start - fault.documents, 0)

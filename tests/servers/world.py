@@ -54,7 +54,7 @@ class World:
     db_version: str = "2026.01.15"
     spelling: Spelling = "mixed"
     working_ions: tuple[str, ...] = ("Li",) * 8 + ("Na", "Mg")
-    gnome_every: int = 10
+    gnome_every: int = 9
     deprecated_every: int = 25
     revision: int = field(default=0, init=False)
     lock: threading.RLock = field(default_factory=threading.RLock, init=False, repr=False)
