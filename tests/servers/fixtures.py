@@ -17,3 +17,19 @@ def mp_server(monkeypatch):
         monkeypatch.setenv("LIHOP_MP_ENDPOINT", server.endpoint)
         monkeypatch.setenv("LIHOP_MP_API_KEY", KEY)
         yield server
+
+
+@pytest.fixture
+def served():
+    """A server of 90 materials of all sizes; the environment stays as it is."""
+    with serving(World(materials=90)) as server:
+        yield server
+
+
+@pytest.fixture
+def real_client(served):
+    """The real client of `served`, without its models."""
+    from mp_api.client import MPRester
+
+    with MPRester(KEY, endpoint=served.endpoint, mute_progress_bars=True, use_document_model=False) as rester:
+        yield rester

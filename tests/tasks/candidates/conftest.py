@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from tests.servers.fixtures import mp_server
+from tests.servers.fixtures import mp_server, real_client, served
 
-__all__ = ["mp_server"]
+__all__ = ["mp_server", "real_client", "served"]

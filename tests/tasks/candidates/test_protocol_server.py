@@ -1,4 +1,4 @@
-"""The protocol server beside the real client: what it gives, whom it lets in, how it misbehaves."""
+"""The protocol server beside the real client: its documents, its filters, what changes, how it starts."""
 
 from __future__ import annotations
 
@@ -9,57 +9,20 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-import orjson
 import pytest
 import requests
 from emmet.core.electrode import InsertionElectrodeDoc
 from emmet.core.summary import SummaryDoc
 from emmet.core.types.typing import format_identifier
 from mp_api.client import MPRester
-from mp_api.client.core.exceptions import MPRestError
 from pymatgen.core import Composition, Structure
 from pymatgen.symmetry.analyzer import SpacegroupAnalyzer
 
 from tasks.candidates.reference import quiet_spglib
+from tests.servers.asking import ALL, SLIM, get, normal, summaries
 from tests.servers.documents import ELECTRODES, SUMMARY, document
 from tests.servers.material import GNOME_BATCH
-from tests.servers.materials_project import KEY, World, arguments, serving
-
-SLIM = ["material_id", "last_updated"]
-ALL = (0.0, 100.0)
-
-
-@pytest.fixture
-def served():
-    with serving(World(materials=90)) as server:
-        yield server
-
-
-@pytest.fixture
-def client(served):
-    with MPRester(KEY, endpoint=served.endpoint, mute_progress_bars=True, use_document_model=False) as rester:
-        yield rester
-
-
-def normal(ids):
-    return [format_identifier(one, legacy=False) for one in ids]
-
-
-def summaries(client, **query):
-    query = {"energy_above_hull": ALL, "fields": SLIM} | query
-    return normal(one["material_id"] for one in client.materials.summary.search(**query))
-
-
-def get(server, path="materials/summary/", key=KEY, timeout=10.0, **params):
-    with requests.Session() as session:
-        session.trust_env = False
-        answer = session.get(
-            server.endpoint + path, params=params, headers={"x-api-key": key} if key else {}, timeout=timeout
-        )
-        return answer.status_code, answer.headers, answer.content
-
-
-# ---- documents
+from tests.servers.materials_project import KEY, World, arguments
 
 
 @pytest.mark.parametrize("spelling", ["legacy", "alpha", "mixed"])
@@ -123,20 +86,15 @@ def test_no_two_materials_are_alike():
     assert max(seen.values()) == 1
 
 
-# ---- what the real client gets
-
-
-def test_the_client_reads_the_heartbeat(client, served):
-    assert client.db_version == served.world.db_version or client.materials.summary.search(
-        energy_above_hull=ALL, fields=SLIM
-    )
+def test_the_client_reads_the_heartbeat(real_client, served):
+    assert real_client.materials.summary.db_version == served.world.db_version
     with MPRester(KEY, endpoint=served.endpoint, notify_db_version=False) as other:
         assert other.materials.summary.db_version == served.world.db_version
         assert other.materials.summary.access_controlled_batch_ids == [GNOME_BATCH]
 
 
-def test_the_client_pages_through_everything_once(client, served):
-    found = summaries(client, chunk_size=7)
+def test_the_client_pages_through_everything_once(real_client, served):
+    found = summaries(real_client, chunk_size=7)
     assert sorted(found) == sorted(served.world.ids(gnome=True))
     assert served.count("summary") == -(-len(found) // 7)
     assert [one.params.get("_skip") for one in served.made("summary")][:3] == [None, "7", "14"]
@@ -204,9 +162,9 @@ def brute(server, keep):
         ({"g_vrh": (0, 1000)}, lambda _d: False),
     ],
 )
-def test_filters_of_the_client_select_what_they_say(client, served, query, keep):
+def test_filters_of_the_client_select_what_they_say(real_client, served, query, keep):
     everything = {"energy_above_hull": None}
-    found = summaries(client, **(everything | query))
+    found = summaries(real_client, **(everything | query))
     assert sorted(found) == brute(served, keep)
     assert len(found) < len(served.world.ids(gnome=True))
 
@@ -225,64 +183,64 @@ def test_filters_of_the_client_select_what_they_say(client, served, query, keep)
         ({"formula": "CoO2"}, lambda d: d["framework_formula"] == "CoO2"),
     ],
 )
-def test_filters_on_electrodes_select_what_they_say(client, served, query, keep):
+def test_filters_on_electrodes_select_what_they_say(real_client, served, query, keep):
     world = served.world
     whole = [
         document("electrodes", world.material(f, "electrodes"), None) for f in world.members("electrodes")
     ]
-    found = client.materials.insertion_electrodes.search(fields=["id_discharge"], **query)
+    found = real_client.materials.insertion_electrodes.search(fields=["id_discharge"], **query)
     assert sorted(one["id_discharge"] for one in found) == sorted(d["id_discharge"] for d in whole if keep(d))
     assert 0 < len(found) < len(whole)
 
 
-def test_a_battery_is_found_by_either_spelling_of_its_id(client, served):
+def test_a_battery_is_found_by_either_spelling_of_its_id(real_client, served):
     facts = next(served.world.members("electrodes"))
     for idx in (f"mp-{facts.number}_{facts.ion}", f"{facts.material_id}_{facts.ion}"):
-        found = client.materials.insertion_electrodes.search(battery_ids=idx, fields=["id_discharge"])
+        found = real_client.materials.insertion_electrodes.search(battery_ids=idx, fields=["id_discharge"])
         assert normal([found[0]["id_discharge"]]) == [facts.material_id]
     served.world.change(facts.material_id, "battery")
-    assert not client.materials.insertion_electrodes.search(battery_ids=idx, fields=["id_discharge"])
+    assert not real_client.materials.insertion_electrodes.search(battery_ids=idx, fields=["id_discharge"])
 
 
-def test_materials_are_found_by_either_spelling(client, served):
+def test_materials_are_found_by_either_spelling(real_client, served):
     wanted = served.world.ids()[:6]
     legacy = [format_identifier(one, legacy=True) for one in wanted]
-    assert summaries(client, material_ids=wanted) == wanted
-    assert summaries(client, material_ids=legacy) == wanted
+    assert summaries(real_client, material_ids=wanted) == wanted
+    assert summaries(real_client, material_ids=legacy) == wanted
     spelled = [
-        one["material_id"] for one in client.materials.summary.search(material_ids=wanted, fields=SLIM)
+        one["material_id"] for one in real_client.materials.summary.search(material_ids=wanted, fields=SLIM)
     ]
     assert {one in wanted for one in spelled} == {True, False}, "a mixed world has both spellings"
 
 
-def test_gnome_comes_unless_left_out(client, served):
+def test_gnome_comes_unless_left_out(real_client, served):
     fields = ["material_id", "builder_meta"]
-    found = client.materials.summary.search(energy_above_hull=ALL, fields=fields)
+    found = real_client.materials.summary.search(energy_above_hull=ALL, fields=fields)
     licences = Counter(one["builder_meta"]["license"] for one in found)
     assert licences["BY-NC"] == sum(f.gnome and not f.deprecated for f in served.world.facts()) > 0
-    without = client.materials.summary.search(energy_above_hull=ALL, fields=fields, include_gnome=False)
+    without = real_client.materials.summary.search(energy_above_hull=ALL, fields=fields, include_gnome=False)
     assert {one["builder_meta"]["license"] for one in without} == {"BY-C"}
     assert len(without) == licences["BY-C"]
 
 
-def test_deprecated_materials_come_only_when_asked_for(client, served):
+def test_deprecated_materials_come_only_when_asked_for(real_client, served):
     old = [f.material_id for f in served.world.facts() if f.deprecated]
     assert old
-    assert not set(old) & set(summaries(client))
-    assert not summaries(client, material_ids=old)
-    assert summaries(client, material_ids=old, deprecated=True) == old
+    assert not set(old) & set(summaries(real_client))
+    assert not summaries(real_client, material_ids=old)
+    assert summaries(real_client, material_ids=old, deprecated=True) == old
 
 
-def test_long_lists_of_ids_make_the_client_split(client, served):
+def test_long_lists_of_ids_make_the_client_split(real_client, served):
     wanted = [*served.world.ids(), *(f"mp-{2_000_000 + k}" for k in range(900))]
-    assert sorted(summaries(client, material_ids=wanted)) == sorted(served.world.ids())
+    assert sorted(summaries(real_client, material_ids=wanted)) == sorted(served.world.ids())
     assert served.requests[-1].status == 200
     assert {one.status for one in served.requests} == {200, 414}
 
 
-def test_documents_can_be_sorted(client):
+def test_documents_can_be_sorted(real_client):
     fields = ["material_id", "band_gap"]
-    found = client.materials.summary.search(
+    found = real_client.materials.summary.search(
         energy_above_hull=ALL, fields=fields, _sort_fields="-band_gap", chunk_size=9
     )
     gaps = [one["band_gap"] for one in found]
@@ -305,188 +263,6 @@ def test_wrong_queries_are_refused_as_json(served, params, status, says):
     code, headers, body = get(served, **params)
     assert (code, headers["Content-Type"]) == (status, "application/json")
     assert says in str(json.loads(body)["detail"])
-
-
-# ---- whom it lets in
-
-
-@pytest.mark.parametrize(("key", "says"), [("x" * 32, "Invalid authentication"), (None, "No API key")])
-def test_a_wrong_or_missing_key_is_refused_as_json(served, key, says):
-    code, _, body = get(served, key=key)
-    assert code == 401
-    assert says in json.loads(body)["message"]
-    assert get(served, "heartbeat", key=None)[0] == 200
-
-
-def test_the_client_says_that_its_key_was_refused(served):
-    with (
-        MPRester("x" * 32, endpoint=served.endpoint, mute_progress_bars=True) as rester,
-        pytest.raises(MPRestError, match="401"),
-    ):
-        summaries(rester)
-
-
-# ---- how it misbehaves
-
-
-@pytest.mark.parametrize("status", [401, 403, 500, 503])
-def test_statuses_that_the_client_does_not_try_again(client, served, status):
-    fault = served.faults.fail(status)
-    with pytest.raises(MPRestError, match=str(status)):
-        summaries(client)
-    assert fault.befallen == 1
-    assert served.count() == 1
-    assert summaries(client)
-
-
-@pytest.mark.parametrize("status", [429, 502, 504])
-def test_statuses_that_the_client_tries_again(client, served, status):
-    served.faults.fail(status, times=2)
-    assert summaries(client)
-    assert [one.status for one in served.made()] == [status, status, 200]
-
-
-def test_retry_after_is_sent_as_it_was_given(served):
-    served.faults.fail(429, retry_after=7)
-    served.faults.fail(429, retry_after="Wed, 21 Oct 2026 07:28:00 GMT")
-    served.faults.fail(429)
-    headers = [get(served)[1] for _ in range(3)]
-    assert [one.get("Retry-After") for one in headers] == ["7", "Wed, 21 Oct 2026 07:28:00 GMT", None]
-
-
-def test_a_page_can_fail_alone(client, served):
-    served.faults.fail(500, page=2, path="summary", times=None)
-    with pytest.raises(MPRestError, match="500"):
-        summaries(client, chunk_size=10)
-    assert [one.status for one in served.made()] == [200, 200, 500]
-
-
-def test_the_last_page_can_fail(client, served):
-    served.faults.fail(503, page="last")
-    pages = -(-len(served.world.ids(gnome=True)) // 10)
-    with pytest.raises(MPRestError, match="503"):
-        summaries(client, chunk_size=10)
-    assert [one.status for one in served.made()] == [200] * (pages - 1) + [503]
-
-
-def test_a_hanging_server_does_not_answer(served):
-    served.faults.hang()
-    with pytest.raises(requests.exceptions.ReadTimeout):
-        get(served, timeout=0.2)
-    assert get(served)[0] == 200
-
-
-def test_a_connection_is_cut_in_mid_body(client, served):
-    served.faults.cut()
-    with pytest.raises(MPRestError, match="IncompleteRead"):
-        summaries(client)
-    assert summaries(client)
-
-
-@pytest.mark.parametrize("fault", ["truncate", "html"])
-def test_bodies_that_are_not_json(client, served, fault):
-    getattr(served.faults, fault)()
-    with pytest.raises(orjson.JSONDecodeError):
-        summaries(client)
-
-
-def test_an_answer_without_data(client, served):
-    served.faults.no_data()
-    with pytest.raises(KeyError, match="data"):
-        summaries(client)
-
-
-def test_a_short_page_goes_unnoticed_by_the_client(client, served):
-    served.faults.short(3, page=1)
-    assert len(summaries(client, chunk_size=10)) < len(served.world.ids(gnome=True))
-
-
-def test_overlapping_pages_go_unnoticed_by_the_client(client, served):
-    served.faults.overlap(3, page=1)
-    found = summaries(client, chunk_size=10)
-    assert len(found) == len(served.world.ids(gnome=True))
-    assert len(set(found)) == len(found) - 3
-
-
-def test_documents_can_be_malformed(client, served):
-    first, second, third = served.world.ids()[:3]
-    served.faults.malform(first, put={"energy_above_hull": "low"})
-    served.faults.malform(second, drop=("structure",))
-    served.faults.malform(third, drop=("material_id",))
-    fields = ["material_id", "structure", "energy_above_hull"]
-    one, two, three = client.materials.summary.search(material_ids=[first, second, third], fields=fields)
-    assert one["energy_above_hull"] == "low"
-    assert "structure" not in two
-    assert "material_id" not in three
-    client.use_document_model = True
-    with pytest.raises(ValueError, match="energy_above_hull"):
-        SummaryDoc(**one)
-    served.faults.clear()
-    assert "structure" in client.materials.summary.search(material_ids=[second], fields=fields)[0]
-
-
-def test_the_world_can_change_between_requests(client, served):
-    world = served.world
-    before = world.db_version
-    gone = world.ids()[15]
-    served.faults.then(lambda: (world.remove(gone), world.release()), after=1)
-    found = summaries(client, chunk_size=10)
-    assert gone not in found
-    assert served.world.db_version == f"{before}.post1"
-    assert json.loads(get(served, "heartbeat")[2])["db_version"] == f"{before}.post1"
-
-
-# ---- what changes
-
-
-def whole(server, material_id):
-    body = get(server, material_ids=material_id, _all_fields="true")[2]
-    return json.loads(body)["data"][0]
-
-
-def test_changes_show_in_the_documents(served):
-    world = served.world
-    one = world.ids()[0]
-    first = whole(served, one)
-    world.change(one, "metadata")
-    second = whole(served, one)
-    assert second["structure"] == first["structure"]
-    assert second["energy_above_hull"] > first["energy_above_hull"]
-    assert second["last_updated"] > first["last_updated"]
-    world.change(one, "structure")
-    third = whole(served, one)
-    assert third["structure"]["lattice"]["volume"] == pytest.approx(1.01 * second["volume"])
-    assert third["last_updated"] > second["last_updated"]
-    assert third["symmetry"] == first["symmetry"]
-
-
-def test_materials_come_and_go(client, served):
-    world = served.world
-    before = summaries(client)
-    world.remove(before[0])
-    world.deprecate(before[1])
-    world.add(3)
-    after = summaries(client)
-    assert set(before) - set(after) == set(before[:2])
-    assert sorted(after) == sorted(world.ids(gnome=True))
-    assert len(set(after) - set(before)) > 0
-    with pytest.raises(KeyError, match="no such material"):
-        world.find("mp-1")
-
-
-def test_requests_can_be_counted(client, served):
-    wanted = served.world.ids()[2:5]
-    summaries(client)
-    assert served.fetched() == []
-    client.materials.summary.search(material_ids=wanted, fields=["material_id", "structure"])
-    client.materials.insertion_electrodes.search(working_ion="Li", fields=["id_discharge"])
-    assert served.fetched() == wanted
-    assert (served.count("summary"), served.count("electrodes")) == (2, 1)
-    served.forget()
-    assert served.count() == 0
-
-
-# ---- by hand
 
 
 def test_faults_are_read_from_the_command_line():
@@ -520,15 +296,6 @@ def test_it_can_be_started_by_hand():
             assert answer.json()["meta"]["total_doc"] == len(World(materials=20).ids(gnome=True))
         finally:
             child.terminate()
-
-
-def test_a_server_that_stops_lets_hanging_clients_go():
-    with serving(World(materials=5)) as server:
-        server.faults.hang(seconds=600)
-        with pytest.raises(requests.exceptions.ReadTimeout):
-            get(server, timeout=0.1)
-    with pytest.raises(requests.exceptions.ConnectionError):
-        get(server)
 
 
 def test_the_fixture_tells_the_environment_where_it_is(mp_server):
