@@ -211,7 +211,8 @@ class Summary(SlimSummary):
         found["origins"] = None
         if tasks:
             task = tasks[0]
-            found["origins"] = {"structure": normal_id(task) if MATERIAL_ID.fullmatch(task) else task}
+            task = normal_id(task) if MATERIAL_ID.fullmatch(task) else task
+            found["origins"] = [{"name": "structure", "task_id": task}]
         return found
 
 
@@ -301,7 +302,7 @@ def _said(given: object, error: ValidationError | OverflowError) -> str:
     return f"the document cannot be used: {'; '.join(wrong)}; {advice}"
 
 
-def raw_material(entry_id: str, content: Mapping[str, Any]) -> RawMaterial:
+def raw_material(content: Mapping[str, Any]) -> RawMaterial:
     """Return the material of an entry's content.
 
     Raises
@@ -311,10 +312,11 @@ def raw_material(entry_id: str, content: Mapping[str, Any]) -> RawMaterial:
     """
     summary, electrode = content.get("summary"), content.get("electrode")
     if not isinstance(summary, dict) or "material_id" not in summary:
-        raise RejectedError(Reason.MALFORMED_DOCUMENT, f"{entry_id}: its content has no summary; sync again")
+        raise RejectedError(Reason.MALFORMED_DOCUMENT, "an entry without its summary; sync again")
     checked = read_document(Summary, summary)
     battery = None if electrode is None else read_document(Electrode, electrode)
-    ids = (*other_spellings(checked.material_id),)
+    entry_id = checked.material_id if battery is None else battery.key
+    ids = other_spellings(checked.material_id)
     if entry_id != checked.material_id:
         ids = (checked.material_id, *ids)
     return RawMaterial(
