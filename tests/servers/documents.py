@@ -50,8 +50,8 @@ SUMMARY: dict[str, Field] = {
     "nelements": lambda m: len(m.elements),
     "composition": lambda m: {symbol: float(n) for symbol, n in m.counts.items()},
     "composition_reduced": lambda m: reduced(m.counts),
-    "formula_pretty": lambda m: m.composition.reduced_formula,
-    "formula_anonymous": lambda m: m.composition.anonymized_formula,
+    "formula_pretty": lambda m: m.formula,
+    "formula_anonymous": lambda m: m.formula_anonymous,
     "chemsys": lambda m: m.chemsys,
     "volume": lambda m: m.volume_ang3,
     "density": lambda m: m.density_g_cm3,
@@ -101,8 +101,7 @@ SUMMARY: dict[str, Field] = {
 
 def formula_with(m: Material, ion: float | str) -> str:
     """Return the reduced formula of the host after so much of the ion: a range for a battery."""
-    host = m.host.reduced_formula
-    return f"{m.facts.ion}{ion}{host}"
+    return f"{m.facts.ion}{ion}{m.host_formula}"
 
 
 def units(m: Material) -> float:
@@ -114,8 +113,8 @@ def step(m: Material) -> dict[str, Any]:
     """Return what the battery as a whole and its one voltage step share."""
     capacity, per_volume = m.capacity_mah_g, m.capacity_mah_cm3
     return {
-        "formula_charge": m.host.reduced_formula,
-        "formula_discharge": m.composition.reduced_formula,
+        "formula_charge": m.host_formula,
+        "formula_discharge": m.formula,
         "max_delta_volume": m.facts.volume_change,
         "average_voltage": m.facts.voltage_v,
         "capacity_grav": capacity,
@@ -163,11 +162,11 @@ ELECTRODES: dict[str, Field] = {
     "max_voltage_step": lambda _m: 0.0,
     "last_updated": lambda m: m.last_updated,
     "framework": lambda m: reduced(m.host_counts),
-    "framework_formula": lambda m: m.host.reduced_formula,
+    "framework_formula": lambda m: m.host_formula,
     "elements": lambda m: list(m.host_counts),
     "nelements": lambda m: len(m.host_counts),
     "chemsys": lambda m: "-".join(m.host_counts),
-    "formula_anonymous": lambda m: m.host.anonymized_formula,
+    "formula_anonymous": lambda m: m.host_formula_anonymous,
     "warnings": lambda _m: [],
     **{
         name: of_step(name)

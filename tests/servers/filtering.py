@@ -249,7 +249,7 @@ def _paging(given: Mapping[str, str]) -> tuple[int, int]:
     if limit > MAX_LIMIT:
         raise RefusedError(400, f"'{name}' must be less than or equal to {MAX_LIMIT}")
     skip = (
-        (number("_page", given["_page"], int) - 1) * limit
+        max(number("_page", given["_page"], int) - 1, 0) * limit
         if paged
         else number("_skip", given.get("_skip", "0"), int)
     )

@@ -6,7 +6,7 @@ import math
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,12 @@ GNOME_BATCH = "gnome_r2scan_statics"
 CHARGED_OFFSET = 1_000_000
 FARADAY_MAH_MOL = 96485.33212 / 3.6
 AVOGADRO_ANG3_CM3 = 0.602214076
+
+
+@lru_cache(maxsize=4096)
+def alpha(number: int) -> str:
+    """Return the spelling mp-aaaa... of a number."""
+    return str(format_identifier(f"mp-{number}", legacy=False))
 
 
 @dataclass(slots=True)
@@ -50,12 +56,19 @@ class Facts:
     @property
     def material_id(self) -> str:
         """The normal spelling, mp-aaaa..."""
-        return str(format_identifier(f"mp-{self.number}", legacy=False))
+        return alpha(self.number)
 
 
 @cache
 def mass(symbol: str) -> float:
     return float(Element(symbol).atomic_mass)
+
+
+@lru_cache(maxsize=4096)
+def formulas(counts: tuple[tuple[str, int], ...]) -> tuple[str, str]:
+    """Return the reduced formula and the anonymous one."""
+    composition = Composition(dict(counts))
+    return composition.reduced_formula, composition.anonymized_formula
 
 
 class Material:
@@ -67,7 +80,7 @@ class Material:
         self.alpha = facts.alpha if alpha is None else alpha
 
     def spelled(self, number: int) -> str:
-        return str(format_identifier(f"mp-{number}", legacy=not self.alpha))
+        return alpha(number) if self.alpha else f"mp-{number}"
 
     @property
     def material_id(self) -> str:
@@ -101,6 +114,22 @@ class Material:
     @cached_property
     def host(self) -> Composition:
         return Composition(self.host_counts)
+
+    @property
+    def formula(self) -> str:
+        return formulas(tuple(self.counts.items()))[0]
+
+    @property
+    def host_formula(self) -> str:
+        return formulas(tuple(self.host_counts.items()))[0]
+
+    @property
+    def formula_anonymous(self) -> str:
+        return formulas(tuple(self.counts.items()))[1]
+
+    @property
+    def host_formula_anonymous(self) -> str:
+        return formulas(tuple(self.host_counts.items()))[1]
 
     @property
     def elements(self) -> list[str]:
@@ -162,8 +191,8 @@ class Material:
     def structure(self, *, without_ion: bool = False) -> dict[str, Any]:
         """Return the structure as pymatgen's as_dict gives it, or the host that is left of it."""
         lattice = Lattice(self.matrix)
-        coords = prototype(self.facts.prototype).frac_coords
-        cart = coords @ self.matrix
+        cell = prototype(self.facts.prototype)
+        cart = (cell.frac_coords @ self.matrix).tolist()
         return {
             "@module": "pymatgen.core.structure",
             "@class": "Structure",
@@ -184,7 +213,7 @@ class Material:
                     "properties": {"magmom": 0.0},
                     "label": symbol,
                 }
-                for symbol, abc, xyz in zip(self.species, coords.tolist(), cart.tolist(), strict=True)
+                for symbol, abc, xyz in zip(self.species, cell.frac_lists, cart, strict=True)
                 if not (without_ion and symbol == self.facts.ion)
             ],
         }

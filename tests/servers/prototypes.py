@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from itertools import combinations_with_replacement
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,11 @@ class Prototype:
     species: tuple[str, ...]
     frac_coords: NDArray[np.float64]
     metal_sites: tuple[int, ...]
+
+    @cached_property
+    def frac_lists(self) -> list[list[float]]:
+        """Return the fractional coordinates as JSON has them."""
+        return [[float(x) for x in row] for row in self.frac_coords]
 
     def decorated(self, metals: tuple[str, ...], ion: str) -> tuple[str, ...]:
         """Return the species with those metals on the metals' sites and that working ion."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import tracemalloc
 from collections import Counter
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from tasks.candidates.reference import quiet_spglib
 from tests.servers.asking import ALL, SLIM, get, normal, summaries
 from tests.servers.documents import ELECTRODES, SUMMARY, document
 from tests.servers.material import GNOME_BATCH
-from tests.servers.materials_project import KEY, World, arguments
+from tests.servers.materials_project import KEY, World, arguments, serving
 
 
 @pytest.mark.parametrize("spelling", ["legacy", "alpha", "mixed"])
@@ -75,6 +77,25 @@ def test_worlds_are_the_same_for_the_same_seed_and_prefixes_of_larger_ones():
 
     assert documents(World(materials=40)) == documents(World(materials=90))
     assert documents(World(materials=40)) != documents(World(materials=40, seed=1))
+
+
+@pytest.mark.slow
+def test_twenty_thousand_documents_are_served_in_the_memory_of_a_page():
+    with serving(World(materials=20_000)) as server:
+        first = len(get(server, timeout=60, _limit="1000", _fields="material_id,structure")[2])
+        total = len(server.world.ids(gnome=True))
+        tracemalloc.start()
+        try:
+            given = 0
+            for skip in range(0, total, 1000):
+                page = {"_limit": "1000", "_skip": str(skip), "_fields": "material_id,structure"}
+                _, _, body = get(server, timeout=60, **page)
+                given += body.count(b'"material_id"')
+            held = tracemalloc.get_traced_memory()[0]
+        finally:
+            tracemalloc.stop()
+    assert given == total
+    assert held < 2 * first
 
 
 def test_no_two_materials_are_alike():
@@ -294,8 +315,11 @@ def test_it_can_be_started_by_hand():
                     timeout=10,
                 )
             assert answer.json()["meta"]["total_doc"] == len(World(materials=20).ids(gnome=True))
+            child.send_signal(signal.SIGINT)
+            rest, _ = child.communicate(timeout=30)
+            assert (rest.split(), child.returncode) == (["stopped"], 0)
         finally:
-            child.terminate()
+            child.kill()
 
 
 def test_the_fixture_tells_the_environment_where_it_is(mp_server):
