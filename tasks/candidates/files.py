@@ -1,20 +1,20 @@
-"""Candidates from files: CIF, POSCAR, extended XYZ and pymatgen JSON, one file or a folder of thousands."""
+"""Candidates from files: structure files, tables and archives of them, one file or a folder of thousands."""
 
 from __future__ import annotations
 
 import hashlib
 import io
-import json
 import os
-import re
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING
 
 from storage.records import Reason
+from tasks.candidates.files_archives import ARCHIVES, is_archive, list_members, read_member
+from tasks.candidates.files_formats import FORMATS, cause_of, everything, parser_for, reader_for
+from tasks.candidates.files_places import Place
+from tasks.candidates.files_tables import TABLES, TableError, TableRow, is_table, list_rows, read_rows
 from tasks.candidates.source import (
     EmptySourceError,
     RawMaterial,
@@ -25,49 +25,49 @@ from tasks.candidates.source import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Iterator
 
-    from pymatgen.core import Structure
+__all__ = ["DEFAULT_MAX_FILE_MB", "FORMATS", "FilesSource", "reader_for"]
 
 DEFAULT_MAX_FILE_MB = 50.0
-FORMATS = "CIF (.cif), POSCAR (POSCAR*, CONTCAR*, .poscar, .vasp), extended XYZ (.extxyz, .xyz), JSON (.json)"
+READABLE = f"{FORMATS}; {TABLES}; {ARCHIVES}"
 
 WORKING_SUFFIX = ".work"
 WORKING_CONTENT = ("recorder.lock", "working.duckdb", "manifests")
 """What tells a database's working folder from another whose name ends like it: any one of these."""
-
-CIF_STRUCTURE = re.compile(r"^\s*_(cell[_.]length|atom_site[_.])", re.MULTILINE | re.IGNORECASE)
-XYZ_REST = "neither this frame nor what follows can be read"
-
-Part = TypeVar("Part")
 
 
 @dataclass(frozen=True)
 class FilesSource:
     """Structures in one file, or in a folder and the folders below it.
 
-    Hidden files and folders are left out, and so are the working folders of lihop's databases: they hold
-    JSON that is no structure.
+    An item is a structure file, a member of an archive, or some rows of a table. Hidden files and folders are
+    left out, and so are the working folders of lihop's databases: they hold JSON that is no structure.
 
     Parameters
     ----------
     path : str
         A file or a folder.
     max_file_mb : float
-        A larger file is refused without being read, in MB (1e6 bytes).
+        A larger structure file, member of an archive or cell of a table is refused without being read, in MB
+        (1e6 bytes). Tables and archives themselves may be of any size.
     """
 
     path: str
     max_file_mb: float = DEFAULT_MAX_FILE_MB
     name: str = "files"
 
+    @property
+    def _max_bytes(self) -> int:
+        return int(self.max_file_mb * 1e6)
+
     def items(self) -> list[SourceItem]:
-        """Return one item a readable file, sorted by path.
+        """Return what there is to read, sorted by path, and within a file in its own order.
 
         Raises
         ------
         SourceError
-            When the path does not exist, or holds no file of a known format.
+            When the path does not exist, holds no file of a known format, or is a table without structures.
         """
         root = Path(self.path).expanduser()
         if not root.exists():
@@ -75,52 +75,93 @@ class FilesSource:
                 f"--path {self.path}: no such file or folder; give a structure file or a folder of them"
             )
         if root.is_file():
-            if reader_for(root) is None:
-                raise SourceError(f"--path {self.path}: not a known format; known are {FORMATS}")
-            return [self._item(root, root.name)]
-        found = sorted(path for path in _visible_files(root) if reader_for(path) is not None)
-        if not found:
+            if not _is_known(root.name):
+                raise SourceError(f"--path {self.path}: not a known format; known are {READABLE}")
+            return self._only(root)
+        found = sorted(path for path in _visible_files(root) if _is_known(path.name))
+        items = [item for path in found for item in self._items_of(path, path.relative_to(root).as_posix())]
+        if not items:
             raise EmptySourceError(
-                f"--path {self.path}: no structure file in the folder; known are {FORMATS}"
+                f"--path {self.path}: no structure file in the folder; known are {READABLE}"
             )
-        return [self._item(path, path.relative_to(root).as_posix()) for path in found]
+        return items
 
-    def _item(self, path: Path, item_id: str) -> SourceItem:
+    def _only(self, path: Path) -> list[SourceItem]:
+        items = list(self._items_of(path, path.name))
+        if not items:
+            raise EmptySourceError(f"--path {self.path}: no structure in the file; known are {READABLE}")
+        refused = Place.of(items[0].location).refused() if len(items) == 1 and is_table(path.name) else None
+        if refused is not None:
+            raise SourceError(f"--path {self.path}: {refused}")
+        return items
+
+    def _items_of(self, path: Path, item_id: str) -> Iterator[SourceItem]:
         try:
-            digest = self._digest(path)
+            if is_archive(path.name):
+                for one in list_members(path, self._max_bytes):
+                    yield SourceItem(self.name, item_id + one.item_id, one.place.text(), one.digest)
+            elif is_table(path.name):
+                with path.open("rb") as stream:
+                    for one in list_rows(stream, Place(str(path)), self._max_bytes):
+                        yield SourceItem(self.name, item_id + one.item_id, one.place.text(), one.digest)
+            else:
+                yield SourceItem(self.name, item_id, Place(str(path)).text(), self._digest(path))
+        except TableError as error:
+            yield self._refused(path, item_id, f"{item_id}: {error}")
         except OSError as error:
-            # The file is there and cannot be opened: reading it again in a worker says why.
-            digest = hashlib.sha256(f"{path}:{error}".encode()).hexdigest()
-        return SourceItem(source=self.name, item_id=item_id, location=str(path), digest=digest)
+            yield self._refused(path, item_id, f"{item_id} cannot be read ({cause_of(error)})")
+
+    def _refused(self, path: Path, item_id: str, message: str) -> SourceItem:
+        place = Place(str(path), reason=Reason.UNREADABLE_FILE.value, message=message)
+        digest = hashlib.sha256(f"{path}:{message}".encode()).hexdigest()
+        return SourceItem(self.name, item_id, place.text(), digest)
 
     def _digest(self, path: Path) -> str:
         size = path.stat().st_size
-        if size > self.max_file_mb * 1e6:
+        if size > self._max_bytes:
             return hashlib.sha256(f"too large:{size}:{self.max_file_mb}".encode()).hexdigest()
         # The suffix decides how the bytes are read, so it belongs to the content.
         return hashlib.sha256(path.suffix.encode() + b"\0" + path.read_bytes()).hexdigest()
 
     def read(self, item: SourceItem) -> list[RawMaterial | Rejected]:
-        """Return the structures of one file, numbered by their place in it when there are several.
+        """Return the structures of one item, numbered by their place in it when there are several.
 
         One that cannot be read keeps its number and costs the others nothing.
 
         Raises
         ------
         RejectedError
-            ``file_too_large`` or ``unreadable_file``, when nothing of the file can be read.
+            ``file_too_large`` or ``unreadable_file``, when nothing of the item can be read.
         """
-        path = Path(item.location)
-        reader = reader_for(path)
-        if reader is None:
-            raise RejectedError(
-                Reason.UNREADABLE_FILE, f"{item.item_id}: not a known format; known are {FORMATS}"
-            )
-        self._refuse_large(path, item.item_id)
+        place = Place.of(item.location)
+        refused = place.refused()
+        if refused is not None:
+            raise refused
         with warnings.catch_warnings():
             # Readers warn about rounding and missing labels in files that they read correctly.
             warnings.simplefilter("ignore")
-            found = _everything(reader, path)
+            if place.rows is None:
+                return self._read_file(place, item)
+            try:
+                rows = self._read_table(place)
+            except Exception as error:
+                raise _unreadable(item.item_id, error) from error
+        # Rows are numbered through the whole table: "table.csv#51-100" has the rows "table.csv#51", ...
+        return [self._of_row(row, item.item_id.rpartition("#")[0]) for row in rows]
+
+    def _read_file(self, place: Place, item: SourceItem) -> list[RawMaterial | Rejected]:
+        parser = parser_for(place.name)
+        if parser is None:
+            raise RejectedError(
+                Reason.UNREADABLE_FILE, f"{item.item_id}: not a known format; known are {READABLE}"
+            )
+        try:
+            content = self._content(place, item.item_id)
+        except RejectedError:
+            raise
+        except Exception as error:
+            raise _unreadable(item.item_id, error) from error
+        found = everything(parser, content)
         if not found:
             raise RejectedError(
                 Reason.UNREADABLE_FILE, f"{item.item_id} holds no structure; check that it is complete"
@@ -129,28 +170,53 @@ class FilesSource:
             (only,) = found
             if isinstance(only, Exception):
                 raise _unreadable(item.item_id, only) from only
-            return [self._material(item.item_id, only, item)]
+            return [RawMaterial(item.item_id, only, self.name, item.item_id)]
         names = [f"{item.item_id}#{number}" for number in range(1, len(found) + 1)]
         return [
             Rejected(name, _unreadable(name, one))
             if isinstance(one, Exception)
-            else self._material(name, one, item)
+            else RawMaterial(name, one, self.name, item.item_id)
             for name, one in zip(names, found, strict=True)
         ]
 
-    def _refuse_large(self, path: Path, item_id: str) -> None:
-        try:
-            size_mb = path.stat().st_size / 1e6
-        except OSError as error:
-            raise _unreadable(item_id, error) from error
+    def _content(self, place: Place, item_id: str) -> bytes:
+        if place.member is not None:
+            return read_member(place, self._max_bytes)
+        path = Path(place.file)
+        size_mb = path.stat().st_size / 1e6
         if size_mb > self.max_file_mb:
             raise RejectedError(
                 Reason.FILE_TOO_LARGE,
                 f"{item_id} has {size_mb:.1f} MB, allowed are {self.max_file_mb:g} MB; raise --max-file-mb",
             )
+        return path.read_bytes()
 
-    def _material(self, name: str, structure: Structure, item: SourceItem) -> RawMaterial:
-        return RawMaterial(material_id=name, structure=structure, source=self.name, source_ref=item.item_id)
+    def _read_table(self, place: Place) -> list[TableRow]:
+        if place.rows is None:
+            raise ValueError("no rows are named")
+        if place.member is not None:
+            stream = io.BytesIO(read_member(place, self._max_bytes))
+            return read_rows(stream, place.name, place.rows, self._max_bytes)
+        with Path(place.file).open("rb") as file:
+            return read_rows(file, place.name, place.rows, self._max_bytes)
+
+    def _of_row(self, row: TableRow, table: str) -> RawMaterial | Rejected:
+        ref = f"{table}#{row.number}"
+        name = ref if row.material_id is None else row.material_id
+        if isinstance(row.found, Exception):
+            return Rejected(name, _unreadable(ref if name == ref else f"{name} ({ref})", row.found))
+        return RawMaterial(
+            material_id=name,
+            structure=row.found,
+            source=self.name,
+            source_ref=ref,
+            e_above_hull_ev=row.e_above_hull_ev,
+            average_voltage_v=row.average_voltage_v,
+        )
+
+
+def _is_known(name: str) -> bool:
+    return is_archive(name) or is_table(name) or parser_for(name) is not None
 
 
 def _visible_files(root: Path) -> Iterator[Path]:
@@ -166,168 +232,7 @@ def _is_working(folder: Path) -> bool:
     return folder.suffix == WORKING_SUFFIX and any((folder / name).exists() for name in WORKING_CONTENT)
 
 
-def _everything(
-    reader: Callable[[Path], Iterator[Structure | Exception]], path: Path
-) -> list[Structure | Exception]:
-    """Return what a reader finds, in order; where it cannot go on, its error stands for the rest."""
-    found: list[Structure | Exception] = []
-    try:
-        for one in reader(path):
-            found.append(one)  # noqa: PERF402 - what came before an error must stay
-    except Exception as error:  # noqa: BLE001 - parsers raise whatever a broken file makes them raise
-        found.append(error)
-    return found
-
-
 def _unreadable(name: str, error: Exception) -> RejectedError:
-    text = str(error).strip().splitlines()
-    cause = text[0][:300] if text else type(error).__name__
     return RejectedError(
-        Reason.UNREADABLE_FILE, f"{name} cannot be read ({cause}); check that it is complete"
+        Reason.UNREADABLE_FILE, f"{name} cannot be read ({cause_of(error)}); check that it is complete"
     )
-
-
-def reader_for(path: Path) -> Callable[[Path], Iterator[Structure | Exception]] | None:
-    """Return the function that reads a file, by its name; None for a name that is not known."""
-    suffix, stem = path.suffix.lower(), path.name.upper()
-    if suffix == ".cif":
-        return _read_cif
-    if suffix in {".xyz", ".extxyz"}:
-        return _read_xyz
-    if suffix == ".json":
-        return _read_json
-    if suffix in {".poscar", ".vasp"} or stem.startswith(("POSCAR", "CONTCAR")):
-        return _read_poscar
-    return None
-
-
-def _each(parts: Iterable[Part], parse: Callable[[Part], Structure]) -> Iterator[Structure | Exception]:
-    """Parse the parts of a file one by one: each yields its structure, or why it has none."""
-    for part in parts:
-        found: Structure | Exception
-        try:
-            found = parse(part)
-            if not (np.isfinite(found.lattice.matrix).all() and np.isfinite(found.frac_coords).all()):
-                raise ValueError("lattice and positions must be finite numbers")
-        except Exception as error:  # noqa: BLE001 - parsers raise whatever a broken file makes them raise
-            found = error
-        yield found
-
-
-def _read_cif(path: Path) -> Iterator[Structure | Exception]:
-    text = path.read_text(encoding="utf-8", errors="replace")
-    blocks = re.split(r"^\s*data_", text, flags=re.MULTILINE | re.IGNORECASE)[1:]
-    return _each(filter(_is_structure_block, blocks), _parse_cif_block)
-
-
-def _is_structure_block(block: str) -> bool:
-    # Blocks of texts and of measured patterns have neither cell nor atoms, or the pattern's name: they are no
-    # structures. One that lacks only one of the two is a broken structure, and so is not passed over.
-    return CIF_STRUCTURE.search(block) is not None and "powder_pattern" not in block.partition("\n")[0]
-
-
-def _parse_cif_block(block: str) -> Structure:
-    from pymatgen.io.cif import CifParser
-
-    (structure,) = CifParser.from_str(f"data_{block}").parse_structures(primitive=False, on_error="raise")
-    return structure
-
-
-def _read_poscar(path: Path) -> Iterator[Structure | Exception]:
-    return _each([path], _parse_poscar)
-
-
-def _parse_poscar(path: Path) -> Structure:
-    from pymatgen.io.vasp import Poscar
-
-    poscar = Poscar.from_file(path, check_for_potcar=False)
-    if not poscar.true_names:
-        raise ValueError("the POSCAR does not name its elements; add the line of element symbols (VASP 5)")
-    return poscar.structure
-
-
-def _read_xyz(path: Path) -> Iterator[Structure | Exception]:
-    return _each(
-        _xyz_frames(path.read_text(encoding="utf-8", errors="replace").split("\n")), _parse_xyz_frame
-    )
-
-
-def _xyz_frames(lines: list[str]) -> Iterator[str]:
-    """Yield the text of each frame, as long as every frame ends where its number of atoms says.
-
-    Raises
-    ------
-    ValueError
-        At the first frame that does not: where those after it begin is then not known.
-    """
-    start = _next_line(lines, 0)
-    while start < len(lines):
-        header = lines[start].strip()
-        if not header.isdecimal():
-            raise ValueError(
-                f"line {start + 1} should be a number of atoms and is {header[:40]!r}; {XYZ_REST}"
-            )
-        end = start + 2 + int(header)
-        if end > len(lines):
-            raise ValueError(
-                f"line {start + 1} announces {header} atoms and the file ends before; {XYZ_REST}"
-            )
-        while end < len(lines) and lines[end].lstrip().startswith("VEC"):
-            end += 1
-        following = _next_line(lines, end)
-        # One word there is a broken header, of the next frame. More are an atom that this one did not count,
-        # or the comment of a next one whose header and atoms it took for its own.
-        if following < len(lines) and len(lines[following].split()) != 1:
-            raise ValueError(
-                f"line {start + 1} announces {header} atoms, and line {following + 1} after them should be "
-                f"the next frame's number of atoms and is {lines[following].strip()[:40]!r}; {XYZ_REST}"
-            )
-        yield "\n".join(lines[start:end]) + "\n"
-        start = following
-
-
-def _next_line(lines: list[str], start: int) -> int:
-    """Return the place of the next line that is not blank; the number of lines where there is none."""
-    return next((place for place in range(start, len(lines)) if lines[place].strip()), len(lines))
-
-
-def _parse_xyz_frame(text: str) -> Structure:
-    from ase.io import read
-    from pymatgen.io.ase import AseAtomsAdaptor
-
-    atoms = read(io.StringIO(text), format="extxyz")
-    if not atoms.pbc.all() or atoms.cell.rank < len(atoms.pbc):
-        raise ValueError('no periodic cell; extended XYZ needs Lattice="..." and pbc="T T T"')
-    structure = AseAtomsAdaptor.get_structure(atoms)
-    for name in list(structure.site_properties):
-        structure.remove_site_property(name)
-    return structure
-
-
-def _read_json(path: Path) -> Iterator[Structure | Exception]:
-    data = json.loads(path.read_text(encoding="utf-8"))
-    return _each(data if isinstance(data, list) else [data], _parse_json_entry)
-
-
-def _parse_json_entry(entry: object) -> Structure:
-    if not isinstance(entry, dict):
-        raise TypeError(f"an object with a structure is needed, and a {type(entry).__name__} is there")
-    return _structure_from_dict(entry.get("structure", entry))
-
-
-def _structure_from_dict(data: dict[str, Any]) -> Structure:
-    # pymatgen's own from_dict decodes site properties by importing whatever module the file names: a file
-    # from elsewhere must not choose code to run, so lattice, species and positions alone are read here.
-    from pymatgen.core import DummySpecies, Element, Lattice, Structure
-
-    if "lattice" not in data or "sites" not in data:
-        raise ValueError("not a pymatgen structure: 'lattice' and 'sites' are needed")
-    species, positions = [], []
-    for site in data["sites"]:
-        occupants: dict[Element | DummySpecies, float] = {}
-        for occupant in site["species"]:
-            element = Element(occupant["element"])
-            occupants[element] = occupants.get(element, 0.0) + float(occupant.get("occu", 1.0))
-        species.append(occupants)
-        positions.append(site["abc"])
-    return Structure(Lattice(data["lattice"]["matrix"]), species, positions)
