@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
-import secrets
 from collections import Counter
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING
 from flows.collecting import collect
 from flows.computing import compute
 from flows.context import Context
+from flows.naming import new_run_id
 from flows.runners import BatchPool, PlainSteps
 from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
@@ -47,6 +47,8 @@ class Summary:
         Those that have a percolation result, be it that nothing percolates.
     failures : dict of str to int
         Everything without a result, by reason.
+    database_version, citation : str or None
+        Of a remote source: the version that its candidates came from, and how to cite it.
     """
 
     run_id: str
@@ -57,15 +59,12 @@ class Summary:
     n_reused: int
     n_with_result: int
     failures: dict[str, int]
+    database_version: str | None = None
+    citation: str | None = None
 
     def as_dict(self) -> dict[str, object]:
         """Return the fields, for JSON."""
         return asdict(self)
-
-
-def new_run_id() -> str:
-    """Return an identifier that sorts by time and does not collide."""
-    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
 def run_name(parameters: ScreenParameters) -> str:
@@ -165,6 +164,8 @@ def _screen(context: Context) -> Summary:
         n_reused=left.n_reused,
         n_with_result=len(finished),
         failures=dict(sorted(Counter(row.reason.value for row in failures).items())),
+        database_version=None if collected.cited is None else collected.cited.database_version,
+        citation=None if collected.cited is None else collected.cited.citation,
     )
 
 

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
 from flows.context import over_pool
 from flows.progress import reporter
+from flows.pulling import entry_key
 from flows.sources import cleaning_settings, make_source
+from flows.stored import StoredSource
+from flows.syncing import bring_up
 from storage.records import Candidate, Failure, Reason, Stage, StageResult
 from tasks.batches import failure_of
-from tasks.candidates.cleaning import MERGED_VOLUME_TOLERANCE, merge_duplicates
+from tasks.candidates.cleaning_duplicates import MERGED_VOLUME_TOLERANCE, merge_duplicates
+from tasks.candidates.cleaning_state import states_of
 from tasks.candidates.source import RejectedError
 from tasks.stage_keys import candidate_key, digest_of
 from tasks.workers import Batch, PrepareWork, prepare_batch, stem_of, write_rows
@@ -20,7 +26,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flows.context import Context
-    from tasks.candidates.source import SourceItem
+    from flows.syncing import Cited
+    from tasks.candidates.cleaning import CleaningSettings
+    from tasks.candidates.source import Source, SourceItem
 
 
 @dataclass(frozen=True)
@@ -30,20 +38,25 @@ class Collected:
     Parameters
     ----------
     candidates : list of Candidate
-        One row a material, in the source's order.
+        One row a material and state of charge, in the source's order.
     failures : list of Failure
         Everything else, with the reason.
     n_items : int
         Items that the source has.
+    cited : Cited or None
+        Which version of which remote database they came from.
     """
 
     candidates: list[Candidate]
     failures: list[Failure]
     n_items: int
+    cited: Cited | None = None
 
 
 def collect(context: Context) -> Collected:
     """Read and clean what is not known yet, and return all of it with duplicates merged.
+
+    Of a remote source, what changed there is fetched first, unless the parameters say otherwise.
 
     Raises
     ------
@@ -51,16 +64,40 @@ def collect(context: Context) -> Collected:
         When the source as a whole cannot be used.
     """
     parameters = context.parameters
+    cited = bring_up(context)
     source, cleaning = make_source(parameters), cleaning_settings(parameters)
     items = list(source.items())
     within = items if parameters.limit is None else items[: parameters.limit]
-    keyed = [(item, candidate_key(item, cleaning.digest())) for item in within]
+    candidates: list[Candidate] = []
+    failures = [_limited(context, item) for item in items[len(within) :]] + _unusable(context, source)
+    for state in states_of(parameters.state):
+        kept, failed = _collect(context, source, within, replace(cleaning, state=state))
+        candidates += kept
+        # What keeps a structure from being screened in one state keeps it in the other too, and is told once.
+        told = {(row.material_id, row.reason) for row in failures}
+        failures += [row for row in failed if (row.material_id, row.reason) not in told]
+    return Collected(candidates, failures, len(items), cited)
+
+
+def _unusable(context: Context, source: Source) -> list[Failure]:
+    """Return why entries of a remote source cannot be used, or are used as they last could be."""
+    if not isinstance(source, StoredSource):
+        return []
+    keys = [entry_key(source.name, entry_id) for entry_id in source.unusable()]
+    return context.recorder.rows_under(Failure, keys)
+
+
+def _collect(
+    context: Context, source: Source, items: Sequence[SourceItem], cleaning: CleaningSettings
+) -> tuple[list[Candidate], list[Failure]]:
+    """Return the distinct materials in one state of charge, and everything else with the reason."""
+    keyed = [(item, candidate_key(item, cleaning.digest())) for item in items]
     keys = [key for _, key in keyed]
     forget_failures(context, keys)
-    known = context.recorder.known_stage_keys(keys)
-    new = [pair for pair in keyed if pair[1] not in known]
+    whole = _whole_keys(context, keys)
+    new = [pair for pair in keyed if pair[1] not in whole]
     work = [
-        PrepareWork(source, tuple(chunk), cleaning, parameters.time_limit_s, context.folder)
+        PrepareWork(source, tuple(chunk), cleaning, context.parameters.time_limit_s, context.folder)
         for chunk in context.chunks(new)
     ]
     reporter().stage("reading", len(new))
@@ -69,15 +106,31 @@ def collect(context: Context) -> Collected:
     ):
         context.recorder.record(batch.shards)
         reporter().advance("reading", batch.n_materials)
+    context.recorder.mark_seen(keys, datetime.now(UTC))
     order = {key: place for place, key in enumerate(keys)}
     rows = sorted(context.recorder.rows_under(Candidate, keys), key=lambda row: order[row.stage_key])
     failures = [
         row for row in context.recorder.rows_under(Failure, keys) if row.reason is not Reason.DUPLICATE
     ]
-    failures += [_limited(context, item) for item in items[len(within) :]]
     kept, merged = _merge(context, rows)
     kept, cut = _cut(context, kept)
-    return Collected(kept, failures + merged + cut, len(items))
+    return kept, failures + merged + cut
+
+
+def _whole_keys(context: Context, keys: Sequence[str]) -> set[str]:
+    """Return the keys of items that need not be read: all that they came to is there.
+
+    A candidate's row is of the cleaning that it was last made by, so one that other settings made since no
+    longer stands under the earlier key.
+    """
+    there = Counter(row.stage_key for row in context.recorder.rows_under(Candidate, keys))
+    there.update(
+        row.stage_key
+        for row in context.recorder.rows_under(Failure, keys)
+        if row.reason not in {Reason.DUPLICATE, Reason.LIMIT}
+    )
+    results = context.recorder.rows_under(StageResult, keys)
+    return {row.stage_key for row in results if there[row.stage_key] >= row.n_rows}
 
 
 def forget_failures(context: Context, keys: Sequence[str]) -> None:
@@ -124,14 +177,15 @@ def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate]
     """Keep one candidate of each material, and say of the others which one stands for them."""
     keys = merge_duplicates(rows)
     kept: dict[str, Candidate] = {}
-    changed: list[Candidate] = []
+    others: dict[str, set[str]] = {}
+    merged: list[Candidate] = []
     failures: list[Failure] = []
     for row in rows:
         key = keys[row.structure_hash]
         candidate = row.model_copy(update={"material_key": key})
-        if candidate != row:
-            changed.append(candidate)
         if key in kept:
+            merged.append(candidate)
+            others[key] |= {row.material_id, *(row.other_ids or ())}
             message = (
                 f"{row.material_id} is the same material as {kept[key].material_id} (one structure, volumes "
                 f"per atom within {MERGED_VOLUME_TOLERANCE:.0%}), which has the result"
@@ -139,6 +193,12 @@ def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate]
             failures.append(_left_out(candidate, Reason.DUPLICATE, message, row.stage_key))
         else:
             kept[key] = candidate
+            others[key] = set(row.other_ids or ())
+    for key, candidate in kept.items():
+        ids = sorted(others[key] - {candidate.material_id})
+        kept[key] = candidate.model_copy(update={"other_ids": ids or None})
+    known = {(row.material_id, row.structure_hash): row for row in rows}
+    changed = [row for row in [*kept.values(), *merged] if row != known[row.material_id, row.structure_hash]]
     context.recorder.record(rows=changed)
     return list(kept.values()), failures
 

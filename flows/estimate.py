@@ -6,10 +6,10 @@ import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from flows.campaign import new_run_id
 from flows.collecting import collect
 from flows.computing import plan
 from flows.context import Context
+from flows.naming import new_run_id
 from flows.progress import reporter
 from flows.runners import BatchPool, PlainSteps
 from tasks.candidates.cleaning import load_charges, load_structure

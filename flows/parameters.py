@@ -9,16 +9,89 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from storage.records import Reason
+from tasks.candidates.materials_project_query import MaterialsProjectQuery, WorkingIon
+from tasks.candidates.optimade import OptimadeQuery
 
-WorkingIon = Literal["Li", "Na", "K", "Mg", "Ca", "Zn", "Al"]
+Query = MaterialsProjectQuery | OptimadeQuery
+QUERIES: dict[str, type[Query]] = {"mp": MaterialsProjectQuery, "optimade": OptimadeQuery}
+"""The remote databases by their names, and what may be asked of each: parameters have a field a name."""
+
+MP_FIELD = Field(
+    default=MaterialsProjectQuery(),
+    title="Materials Project",
+    description="With source 'mp': which of its materials. The working ion asked for is the one above.",
+)
+OPTIMADE_FIELD = Field(
+    default=OptimadeQuery(),
+    title="OPTIMADE",
+    description="With source 'optimade': which databases, and which of their structures. The working ion "
+    "asked for is the one above.",
+)
 
 
-class ScreenParameters(BaseModel):
+class Asking(BaseModel):
+    """What screenings and syncs have in common: a source, and what is asked of it if it is a remote one."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str
+    working_ion: WorkingIon = "Li"
+    database: str = "lihop.duckdb"
+
+    def query(self) -> Query | None:
+        """Return what is asked of the remote database, for the working ion; None for another source.
+
+        Raises
+        ------
+        pydantic.ValidationError
+            When it does not go with the working ion.
+        """
+        if self.source not in QUERIES:
+            return None
+        asked: Query = getattr(self, self.source)
+        given = asked.model_dump(exclude_unset=True) | {"working_ion": self.working_ion}
+        return type(asked).model_validate(given)
+
+
+class SyncParameters(Asking):
+    """Parameters of `sync-candidates`; bad values are refused before anything is asked for."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", title="Sync candidates")
+
+    source: Literal["mp", "optimade"] = Field(
+        default="mp", title="Source", description="The remote database to sync from."
+    )
+    working_ion: WorkingIon = Field(
+        default="Li", title="Working ion", description="Element symbol of the ion that moves."
+    )
+    database: str = Field(
+        default="lihop.duckdb",
+        title="Database",
+        description="DuckDB file that is published to; entries lie in its working folder FILE.work.",
+    )
+    mp: MaterialsProjectQuery = MP_FIELD
+    optimade: OptimadeQuery = OPTIMADE_FIELD
+    refresh: bool = Field(
+        default=False,
+        title="Refresh",
+        description="Compare the index also when the version of the database is the one of the last sync.",
+    )
+    dry_run: bool = Field(
+        default=False, title="Dry run", description="Say what would change, and write nothing."
+    )
+
+    @model_validator(mode="after")
+    def _query_fits(self) -> SyncParameters:
+        self.query()
+        return self
+
+
+class ScreenParameters(Asking):
     """Parameters of `screen-cathodes`; bad values are refused before a run exists."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="Screen cathodes")
 
-    source: Literal["reference", "files"] = Field(
+    source: Literal["reference", "files", "mp", "optimade"] = Field(
         default="reference", title="Source", description="Where the candidate structures come from."
     )
     path: str | None = Field(
@@ -29,10 +102,36 @@ class ScreenParameters(BaseModel):
     working_ion: WorkingIon = Field(
         default="Li", title="Working ion", description="Element symbol of the ion that moves."
     )
+    state: Literal["discharged", "charged", "both"] = Field(
+        default="discharged",
+        title="State of charge",
+        description="Discharged: the host as it is. Charged: the same host with all working ions off it but "
+        "the one that hops. Both: a row for each.",
+    )
+    symprec_ang: float = Field(
+        default=0.01,
+        ge=1e-5,
+        le=0.2,
+        title="Tolerance of the primitive cell (Å)",
+        description="How far atoms may lie from where a smaller cell would have them.",
+    )
+    order_disorder: bool = Field(
+        default=False,
+        title="Order disorder",
+        description="Put partly occupied sites in order by lowest Ewald energy and say so in the row, "
+        "instead of refusing them.",
+    )
     database: str = Field(
         default="lihop.duckdb",
         title="Database",
         description="DuckDB file that the results are published to, beside its working folder FILE.work.",
+    )
+    mp: MaterialsProjectQuery = MP_FIELD
+    optimade: OptimadeQuery = OPTIMADE_FIELD
+    sync: bool = Field(
+        default=True,
+        title="Sync first",
+        description="With a remote source: fetch what changed there first, or screen what is stored.",
     )
     model: str = Field(
         default="production",
@@ -106,6 +205,11 @@ class ScreenParameters(BaseModel):
         return self
 
     @model_validator(mode="after")
+    def _query_fits(self) -> ScreenParameters:
+        self.query()
+        return self
+
+    @model_validator(mode="after")
     def _empty_sites_need_energies(self) -> ScreenParameters:
         if self.sites == "bvse" and self.paths == "straight":
             raise ValueError(
@@ -116,9 +220,15 @@ class ScreenParameters(BaseModel):
 
     def deciding(self) -> dict[str, object]:
         """Return what decides the results: not where they go, nor how many workers there are."""
-        return self.model_dump(
-            mode="json", exclude={"database", "batch_size", "workers", "retry", "time_limit_s"}
-        )
+        idle = {"database", "batch_size", "workers", "retry", "time_limit_s", "sync"}
+        decided = self.model_dump(mode="json", exclude=idle | QUERIES.keys())
+        query = self.query()
+        return decided if query is None else decided | {"query": query.model_dump(mode="json")}
+
+    def syncing(self) -> SyncParameters:
+        """Return the sync that brings what is screened into the store."""
+        names = ("source", "working_ion", "database", *QUERIES)
+        return SyncParameters(**{name: getattr(self, name) for name in names})
 
     def digest(self) -> str:
         """Return a digest of what decides the results."""

@@ -12,10 +12,13 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from flows.parameters import ScreenParameters
+from flows.parameters import QUERIES, ScreenParameters, SyncParameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+DEFAULT_REMOTE = "mp"
 
 
 class Settings(BaseSettings, ScreenParameters):
@@ -32,6 +35,11 @@ class Settings(BaseSettings, ScreenParameters):
     @model_validator(mode="after")
     def _path_goes_with_files(self) -> Settings:
         # Judged where a screening takes its part: other commands have no use for either.
+        return self
+
+    @model_validator(mode="after")
+    def _query_fits(self) -> Settings:
+        # The same.
         return self
 
     @classmethod
@@ -73,3 +81,24 @@ def screen_parameters(settings: Settings) -> ScreenParameters:
         When source and path do not go together.
     """
     return ScreenParameters(**{name: getattr(settings, name) for name in ScreenParameters.model_fields})
+
+
+def sync_parameters(
+    settings: Settings, *, source: str | None, refresh: bool, dry_run: bool
+) -> SyncParameters:
+    """Return the part of the settings that a sync takes.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        When the query does not go with the working ion.
+    """
+    named = settings.source if source is None else source
+    return SyncParameters(
+        source=named if named in QUERIES or source is not None else DEFAULT_REMOTE,
+        working_ion=settings.working_ion,
+        database=settings.database,
+        refresh=refresh,
+        dry_run=dry_run,
+        **{name: getattr(settings, name) for name in QUERIES},
+    )

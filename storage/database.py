@@ -75,6 +75,11 @@ class DatabasePaths:
         return self.work / "shards"
 
     @property
+    def entries(self) -> Path:
+        """Return the folder for the contents that were synced from remote databases."""
+        return self.work / "entries"
+
+    @property
     def manifests(self) -> Path:
         """Return the folder for the manifests of runs."""
         return self.work / "manifests"

@@ -45,3 +45,7 @@ class ShardError(StorageError):
 
 class QueryError(StorageError, ValueError):
     """A question cannot be answered: bad SQL, an unknown column, or not a read."""
+
+
+class CorruptContentError(StorageError):
+    """The content of a synced entry is not there, or is not what was written."""

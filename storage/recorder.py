@@ -65,7 +65,12 @@ class Recorder:
         self.paths: DatabasePaths = paths_of(db)
         self.wait_s = wait_s
 
-    def record(self, shards: Sequence[Path | ShardInfo] = (), rows: Sequence[Row] = ()) -> dict[str, int]:
+    def record(
+        self,
+        shards: Sequence[Path | ShardInfo] = (),
+        rows: Sequence[Row] = (),
+        healed: Collection[str] = (),
+    ) -> dict[str, int]:
         """Merge shards, and a few rows beside them, in one transaction.
 
         All shards are verified before anything is written. Recording the same again changes nothing.
@@ -76,6 +81,8 @@ class Recorder:
             Shards of any tables; with a ShardInfo the digest that the writer reported is checked too.
         rows : sequence of Row
             Rows of any tables.
+        healed : collection of str
+            Stage keys whose failures are over, and are forgotten in the same transaction.
 
         Returns
         -------
@@ -90,9 +97,9 @@ class Recorder:
             When a row breaks a constraint; nothing is recorded then.
         """
         groups = _grouped([*_from_shards(shards), *_from_rows(rows)])
-        if groups:
+        if groups or healed:
             with writing(self.paths, self.wait_s) as connection:
-                _transact(connection, groups)
+                _transact(connection, groups, healed)
         return {table: data.num_rows for table, data in groups.items()}
 
     def start_run(self, run: Run) -> None:
@@ -158,9 +165,17 @@ class Recorder:
         if not found:
             raise StorageError(f"no run {run_id!r} was started; call start_run first")
 
+    def note_source(self, run_id: str, database_version: str | None, citation: str) -> None:
+        """Record of a run which version of which database its candidates came from."""
+        with writing(self.paths, self.wait_s) as connection:
+            connection.execute(
+                "UPDATE runs SET database_version = ?, citation = ? WHERE run_id = ?",
+                [database_version, citation, run_id],
+            )
+
     def known_stage_keys(self, keys: Collection[str]) -> set[str]:
         """Return those of `keys` under which a finished stage is recorded."""
-        if not keys or not self._has_data():
+        if not keys or not self.has_data():
             return set()
         with writing(self.paths, self.wait_s) as connection:
             _register_keys(connection, "stage_key", keys)
@@ -171,7 +186,7 @@ class Recorder:
 
     def forget(self, stage_keys: Collection[str]) -> None:
         """Forget stages, what they left and why they failed, so that they are computed again."""
-        if not stage_keys or not self._has_data():
+        if not stage_keys or not self.has_data():
             return
         with writing(self.paths, self.wait_s) as connection:
             _register_keys(connection, "stage_key", stage_keys)
@@ -184,7 +199,7 @@ class Recorder:
 
     def mark_seen(self, stage_keys: Collection[str], at: datetime) -> None:
         """Note of the candidates under some stage keys that their source has them."""
-        if not stage_keys or not self._has_data():
+        if not stage_keys or not self.has_data():
             return
         with writing(self.paths, self.wait_s) as connection:
             _register_keys(connection, "stage_key", stage_keys)
@@ -198,7 +213,7 @@ class Recorder:
         """Return the recorded rows of a table under some stage keys, published or not."""
         if "stage_key" not in row_type.model_fields:
             raise StorageError(f"rows of {row_type.table!r} carry no stage key")
-        if not stage_keys or not self._has_data():
+        if not stage_keys or not self.has_data():
             return []
         with writing(self.paths, self.wait_s) as connection:
             return _read_rows(connection, row_type, "stage_key", stage_keys)
@@ -207,7 +222,7 @@ class Recorder:
         """Replace the published copy, unless it is younger than `min_interval_s`; return whether it was."""
         return publish(self.paths, self.wait_s, min_interval_s)
 
-    def _has_data(self) -> bool:
+    def has_data(self) -> bool:
         """Tell whether anything was ever recorded; a question alone makes no files."""
         return self.paths.working.exists() or self.paths.published.exists()
 
@@ -238,10 +253,17 @@ def _grouped(tables: Iterable[tuple[str, pa.Table]]) -> dict[str, pa.Table]:
     return {name: pa.concat_tables(some) for name, some in groups.items()}
 
 
-def _transact(connection: duckdb.DuckDBPyConnection, groups: dict[str, pa.Table]) -> None:
+def _transact(
+    connection: duckdb.DuckDBPyConnection, groups: dict[str, pa.Table], healed: Collection[str] = ()
+) -> None:
     """Merge Arrow tables in one transaction, a statement a table."""
     connection.execute("BEGIN")
+    table = "failures"
     try:
+        if healed:
+            _register_keys(connection, "stage_key", healed)
+            connection.execute("DELETE FROM failures WHERE stage_key IN (SELECT stage_key FROM wanted)")
+            connection.unregister("wanted")
         for table, data in groups.items():
             connection.register("staged", data)
             connection.execute(_merge_statement(row_type_of(table)))

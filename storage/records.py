@@ -313,6 +313,8 @@ class Run(Row):
     n_computed: int = 0
     n_reused: int = 0
     n_failed: int = 0
+    database_version: str | None = Field(default=None, description="of a remote source of candidates")
+    citation: str | None = Field(default=None, description="how to cite that source")
 
 
 class RunMaterial(Row):

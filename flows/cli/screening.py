@@ -143,5 +143,7 @@ def text_of(summary: dict[str, Any]) -> str:
     if summary["failures"]:
         counts = ", ".join(f"{count} {reason}" for reason, count in summary["failures"].items())
         lines.append(f"Without a result: {counts} (`lihop failures` says why).")
+    if summary["citation"]:
+        lines.append(f"Cite: {summary['citation']}")
     lines.append(f"Results: {summary['database']} (run {summary['run_id']}); see `lihop rank`.")
     return "\n".join(lines)

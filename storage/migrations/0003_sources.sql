@@ -78,6 +78,11 @@ COMMENT ON COLUMN candidates.first_seen_at IS 'when a screening first met it in 
 COMMENT ON COLUMN candidates.last_seen_at IS 'when a screening last met it in its source, UTC; null before this was kept';
 COMMENT ON COLUMN candidates.stage_key IS 'digest of the source item and of the cleaning that made this row';
 
+ALTER TABLE runs ADD COLUMN database_version VARCHAR;
+ALTER TABLE runs ADD COLUMN citation VARCHAR;
+COMMENT ON COLUMN runs.database_version IS 'version of the remote database that its candidates came from; null when there is none';
+COMMENT ON COLUMN runs.citation IS 'how to cite what its candidates came from';
+
 CREATE TABLE source_entries (
     source VARCHAR NOT NULL,
     entry_id VARCHAR NOT NULL,

@@ -19,7 +19,9 @@ SELECT
     failed.failures_by_reason,
     runs.model_digest,
     runs.settings_digest,
-    runs.code_version
+    runs.code_version,
+    runs.database_version,
+    runs.citation
 FROM runs
 LEFT JOIN (
     SELECT part.run_id, count(*) AS n_materials, count(result.barrier_at_dim_ev) AS n_ranked
@@ -60,3 +62,5 @@ COMMENT ON COLUMN run_summary.failures_by_reason IS 'how many failures of each r
 COMMENT ON COLUMN run_summary.model_digest IS 'digest of the checkpoint that predicted';
 COMMENT ON COLUMN run_summary.settings_digest IS 'digest of the settings';
 COMMENT ON COLUMN run_summary.code_version IS 'version of lihop that ran';
+COMMENT ON COLUMN run_summary.database_version IS 'version of the remote database that its candidates came from; null when there is none';
+COMMENT ON COLUMN run_summary.citation IS 'how to cite what its candidates came from';

@@ -14,10 +14,14 @@ if TYPE_CHECKING:
     from tasks.candidates.source import RawMaterial, Rejected
 
 
+def content_text(content: Mapping[str, Any]) -> str:
+    """Return plain JSON types as text, the same whatever the order of their keys."""
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
+
+
 def content_digest(content: Mapping[str, Any]) -> str:
     """Return the SHA-256 of plain JSON types, the same whatever the order of their keys."""
-    text = json.dumps(content, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return hashlib.sha256(content_text(content).encode()).hexdigest()
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from flows.campaign import new_run_id, run_name
+from flows.campaign import run_name
+from flows.naming import new_run_id
 from flows.parameters import ScreenParameters
 
 

@@ -1,0 +1,243 @@
+"""One pull of a sync: the index compared with the store, and what differs fetched chunk by chunk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from flows.progress import reporter
+from storage.records import Failure, Reason, SourceEntry, SourceMember, Stage
+from tasks.candidates.entries import Entry, Fetched, IndexEntry, Quarantined, content_text
+from tasks.stage_keys import digest_of
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
+    from storage.entries import EntryStore
+    from tasks.candidates.entries import RemoteSource
+
+INDEX, FETCH = "index", "fetching"
+DEFAULT_ION = "Li"
+
+
+def entry_key(source: str, entry_id: str) -> str:
+    """Return the stage key under which it is recorded why an entry cannot be used."""
+    return digest_of("sync", source, entry_id)
+
+
+@dataclass
+class Pull:
+    """What one sync knows while it runs.
+
+    Parameters
+    ----------
+    source : RemoteSource
+        Where entries come from.
+    store : EntryStore
+        Where they are kept.
+    sync_id : str
+        Identifier of the sync.
+    started_at : datetime
+        When it started: what it finds counts as seen then.
+    """
+
+    source: RemoteSource
+    store: EntryStore
+    sync_id: str
+    started_at: datetime
+    index: dict[str, IndexEntry] = field(default_factory=dict)
+    quarantined: dict[str, Quarantined] = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    new: set[str] = field(default_factory=set)
+    changed: set[str] = field(default_factory=set)
+    n_fetched: int = 0
+
+    def __post_init__(self) -> None:
+        self.known = self.store.entries()
+        self.ion = str(self.source.query().get("working_ion", DEFAULT_ION))
+
+    def run(self, version: str | None) -> None:
+        """Pull the index, and fetch and record what the store does not have."""
+        self.pull_index()
+        new, changed = self.to_fetch()
+        wanted = sorted([*new, *changed])
+        self._record_unchanged(self.index.keys() - set(wanted))
+        reporter().stage(FETCH, len(wanted))
+        for start in range(0, len(wanted), self.source.chunk):
+            asked = wanted[start : start + self.source.chunk]
+            self._record(asked, self.source.fetch(asked), version)
+            reporter().advance(FETCH, len(asked))
+
+    def pull_index(self) -> None:
+        """Pull the index anew."""
+        self.index, self.quarantined, self.gone = {}, {}, set()
+        shown = False
+        before = 0
+        for page in self.source.index():
+            if not shown:
+                reporter().stage(INDEX, page.seen if page.total is None else page.total)
+                shown = True
+            for entry in page.entries:
+                self._note(entry)
+            self.quarantined.update({bad.entry_id: bad for bad in page.quarantined})
+            reporter().advance(INDEX, page.seen - before)
+            before = page.seen
+
+    def _note(self, entry: IndexEntry) -> None:
+        earlier = self.index.get(entry.entry_id)
+        if earlier is not None:
+            # One entry under two spellings of its identifier, or on two pages that overlap.
+            aliases = tuple(sorted({*earlier.aliases, *entry.aliases}))
+            entry = IndexEntry(entry.entry_id, entry.digest, aliases)
+        self.index[entry.entry_id] = entry
+
+    def to_fetch(self) -> tuple[list[str], list[str]]:
+        """Return the entries that the store has not, and those of which the index says something else."""
+        new, changed = [], []
+        for entry_id, entry in self.index.items():
+            row = self.known.get(entry_id)
+            if row is None or row.content_hash is None:
+                new.append(entry_id)
+            elif row.index_digest != entry.digest or not self.store.has_content(row.content_hash):
+                changed.append(entry_id)
+        return sorted(new), sorted(changed)
+
+    def found(self) -> set[str]:
+        """Return what the query selects, that which cannot be used included."""
+        return (self.index.keys() | self.quarantined.keys()) - self.gone
+
+    def missing(self) -> list[str]:
+        """Return what the query selected before and no longer does."""
+        members = self.store.members().values()
+        return sorted({row.entry_id for row in members if row.vanished_at is None} - self.found())
+
+    def counts(self) -> dict[str, int]:
+        """Return what became of the entries until now."""
+        found = self.found()
+        n_bad = len(self.quarantined.keys() & found)
+        n_new = len((self.new & found) - self.quarantined.keys())
+        n_changed = len((self.changed & found) - self.quarantined.keys())
+        return {
+            "n_total": len(found),
+            "n_new": n_new,
+            "n_changed": n_changed,
+            "n_unchanged": max(0, len(found) - n_bad - n_new - n_changed),
+            "n_quarantined": n_bad,
+        }
+
+    def finish(self) -> int:
+        """Record documents that the index could not give, mark what vanished, and return how much did.
+
+        Why something that vanished could not be used is forgotten.
+        """
+        unread = [bad for bad in self.quarantined.values() if bad.entry_id not in self.index]
+        if unread:
+            rows = [row for bad in unread for row in self._rows_of_bad(bad, None)]
+            self.store.recorder.record(rows=rows)
+        over = [entry_key(self.source.name, entry_id) for entry_id in set(self.missing()) - self.gone]
+        self.store.recorder.record(healed=over)
+        return self.store.mark_vanished(self.found(), self.started_at)
+
+    def _record_unchanged(self, entry_ids: set[str]) -> None:
+        """Record in one transaction that some entries were found as they are in the store."""
+        rows: list[SourceEntry | SourceMember] = []
+        for entry_id in sorted(entry_ids):
+            aliases = sorted({*self.known[entry_id].aliases, *self.index[entry_id].aliases})
+            seen = {"last_seen_at": self.started_at, "vanished_at": None, "aliases": aliases}
+            rows += [self.known[entry_id].model_copy(update=seen), self._member(entry_id)]
+        if rows:
+            self.store.recorder.record(rows=rows)
+
+    def _record(self, asked: Sequence[str], fetched: Fetched, version: str | None) -> None:
+        """Record in one transaction what came of asking for some entries."""
+        wanted = set(asked)
+        entries = {entry.entry_id: entry for entry in fetched.entries if entry.entry_id in wanted}
+        bad = {one.entry_id: one for one in fetched.quarantined if one.entry_id in wanted}
+        gone = [entry_id for entry_id in fetched.vanished if entry_id in wanted - entries.keys() - bad.keys()]
+        for entry_id in wanted - entries.keys() - bad.keys() - set(gone):
+            bad[entry_id] = Quarantined(
+                entry_id,
+                Reason.MALFORMED_DOCUMENT,
+                f"{entry_id} was asked for and not answered; the next sync asks again",
+            )
+        digests = self.store.write_contents([content_text(entry.content) for entry in entries.values()])
+        rows: list[SourceEntry | SourceMember | Failure] = []
+        for entry, digest in zip(entries.values(), digests, strict=True):
+            rows += [self._entry_row(entry, digest, version), self._member(entry.entry_id)]
+        for one in bad.values():
+            rows += self._rows_of_bad(one, self.index[one.entry_id])
+        rows += [self._failure(entry_id, Reason.VANISHED, VANISHED.format(entry_id)) for entry_id in gone]
+        self.store.recorder.record(
+            rows=rows, healed=[entry_key(self.source.name, entry_id) for entry_id in entries]
+        )
+        self.known.update({row.entry_id: row for row in rows if isinstance(row, SourceEntry)})
+        for entry_id in entries:
+            self.quarantined.pop(entry_id, None)
+        self.quarantined.update(bad)
+        self.gone.update(gone)
+        self.n_fetched += len(entries)
+
+    def _entry_row(self, entry: Entry, digest: str, version: str | None) -> SourceEntry:
+        earlier = self.known.get(entry.entry_id)
+        same = earlier is not None and earlier.content_hash == digest
+        if earlier is None or earlier.content_hash is None:
+            self.new.add(entry.entry_id)
+        elif not same and entry.entry_id not in self.new:
+            self.changed.add(entry.entry_id)
+        indexed = self.index[entry.entry_id]
+        return SourceEntry(
+            source=self.source.name,
+            entry_id=entry.entry_id,
+            index_digest=indexed.digest,
+            content_hash=digest,
+            licence=entry.licence,
+            aliases=sorted({*indexed.aliases, *(() if earlier is None else earlier.aliases)}),
+            # A content that stays as it was is of the version that it was first fetched from.
+            database_version=earlier.database_version if same and earlier is not None else version,
+            first_seen_at=self.started_at if earlier is None else earlier.first_seen_at,
+            last_seen_at=self.started_at,
+            changed_at=earlier.changed_at if same and earlier is not None else self.started_at,
+        )
+
+    def _rows_of_bad(
+        self, bad: Quarantined, indexed: IndexEntry | None
+    ) -> list[SourceEntry | SourceMember | Failure]:
+        """Return the rows of an entry that cannot be used now; a content from before stays in use."""
+        earlier = self.known.get(bad.entry_id)
+        row = (
+            SourceEntry(
+                source=self.source.name,
+                entry_id=bad.entry_id,
+                aliases=[] if indexed is None else sorted(indexed.aliases),
+                first_seen_at=self.started_at,
+                last_seen_at=self.started_at,
+            )
+            if earlier is None
+            else earlier.model_copy(
+                update={"index_digest": None, "last_seen_at": self.started_at, "vanished_at": None}
+            )
+        )
+        return [row, self._member(bad.entry_id), self._failure(bad.entry_id, bad.reason, bad.message)]
+
+    def _member(self, entry_id: str) -> SourceMember:
+        return SourceMember(
+            source=self.source.name,
+            query_digest=self.store.query_digest,
+            entry_id=entry_id,
+            sync_id=self.sync_id,
+        )
+
+    def _failure(self, entry_id: str, reason: Reason, message: str) -> Failure:
+        return Failure(
+            material_id=entry_id,
+            source=self.source.name,
+            working_ion=self.ion,
+            stage=Stage.CANDIDATES,
+            reason=reason,
+            message=message,
+            stage_key=entry_key(self.source.name, entry_id),
+        )
+
+
+VANISHED = "{}: the index has it and the database no longer gives it (removed or deprecated)"

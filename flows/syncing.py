@@ -1,0 +1,57 @@
+"""The sync at the start of a screening, and how to cite what it brought."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from flows.progress import reporter
+from flows.sources import make_remote
+from flows.sync import query_digest, sync
+from storage.entries import EntryStore
+
+if TYPE_CHECKING:
+    from flows.context import Context
+
+
+@dataclass(frozen=True)
+class Cited:
+    """Where candidates came from.
+
+    Parameters
+    ----------
+    database_version : str or None
+        Version of the remote database; None where it states none.
+    citation : str
+        How to cite it.
+    """
+
+    database_version: str | None
+    citation: str
+
+
+def bring_up(context: Context) -> Cited | None:
+    """Fetch what changed in the remote source of a screening, if it has one, and note the version.
+
+    Raises
+    ------
+    SourceError
+        When the source cannot be reached.
+    """
+    parameters = context.parameters
+    if parameters.query() is None:
+        return None
+    remote = make_remote(parameters)
+    if parameters.sync:
+        done = sync(parameters.syncing(), remote)
+        cited = Cited(done.database_version, done.citation)
+        reporter().message(
+            f"{remote.name}: {done.n_total} entries, {done.n_new} new, {done.n_changed} changed, "
+            f"{done.n_vanished} vanished, {done.n_quarantined} unusable"
+        )
+    else:
+        last = EntryStore(context.recorder, remote.name, query_digest(remote)).last_sync(completed=True)
+        version = None if last is None else last.database_version
+        cited = Cited(version, remote.citation(version).text)
+    context.recorder.note_source(context.run_id, cited.database_version, cited.citation)
+    return cited
