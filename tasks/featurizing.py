@@ -11,10 +11,11 @@ import numpy as np
 from storage.records import DescriptorKey, Failure, Hop, Reason, Stage, StageResult
 from tasks.batches import failure_of
 from tasks.candidates.cleaning import load_charges, load_structure
+from tasks.candidates.cleaning_state import CHARGED
 from tasks.candidates.source import RejectedError
 from tasks.descriptors.assemble import INPUT_SPEC, describe
 from tasks.descriptors.scene import find_anions
-from tasks.hops.network import hop_network
+from tasks.hops.network import hop_network, isolated_only
 from tasks.hops.path import hop_environment
 from tasks.limits import TimeLimitError, time_limit
 
@@ -122,7 +123,8 @@ def featurize_one(
         When there are more hops than the settings allow.
     """
     structure, charges = load_structure(candidate), load_charges(candidate)
-    network, empty = find_hops(structure, charges, settings)
+    charged = candidate.state == CHARGED
+    network, empty = find_hops(structure, charges, settings, charged=charged)
     if not network.hops:
         raise RejectedError(
             Reason.NO_HOPS,
@@ -132,7 +134,8 @@ def featurize_one(
     frac = np.vstack([np.asarray(structure.frac_coords), empty])
     # A blocked hop has no path of its own to describe: it is listed with the reason and without a barrier.
     cuts = [
-        _cut(structure, charges, hop, working_ion=settings.working_ion, empty=empty) for hop in network.hops
+        _cut(structure, charges, hop, working_ion=settings.working_ion, empty=empty, stripped=charged)
+        for hop in network.hops
     ]
     open_hops = [k for k, hop in enumerate(network.hops) if hop.blocked_by is None]
     found = dict(zip(open_hops, _environments([cuts[k] for k in open_hops], settings), strict=True))
@@ -164,7 +167,7 @@ def load_libraries(settings: HopSettings) -> None:
 
 
 def find_hops(
-    structure: Structure, charges: Charges, settings: HopSettings
+    structure: Structure, charges: Charges, settings: HopSettings, *, charged: bool = False
 ) -> tuple[HopNetwork, NDArray[np.float64]]:
     """Return the hops that the settings ask for, and the empty sites that are in the network.
 
@@ -176,6 +179,8 @@ def find_hops(
         Oxidation states of its sites.
     settings : HopSettings
         Working ion, cutoff, bound on hops, sites.
+    charged : bool
+        Whether the host has no other working ion: hops between the same sites then, all of them isolated.
 
     Returns
     -------
@@ -197,7 +202,7 @@ def find_hops(
         max_hops=settings.max_hops,
         empty_sites_frac=empty if len(empty) else None,
     )
-    return network, empty
+    return isolated_only(network) if charged else network, empty
 
 
 def _cut(
@@ -207,6 +212,7 @@ def _cut(
     *,
     working_ion: str,
     empty: NDArray[np.float64],
+    stripped: bool,
 ) -> Callable[..., HopEnvironment]:
     """Return what cuts the surroundings of a hop out of its structure."""
     return partial(
@@ -219,6 +225,7 @@ def _cut(
         working_ion=working_ion,
         also_vacant=hop.also_vacant,
         empty_sites_frac=empty,
+        stripped=stripped,
     )
 
 

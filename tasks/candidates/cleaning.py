@@ -11,17 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import spglib
-from pymatgen.analysis.structure_matcher import StructureMatcher
 from pymatgen.core import DummySpecies, Element, Lattice, Structure
 
 from storage.records import Candidate, Reason
+from tasks.candidates.cleaning_ordering import order
+from tasks.candidates.cleaning_state import CHARGED, DISCHARGED, State, charged, charged_charges
 from tasks.candidates.source import RejectedError
 from tasks.hops.sites import Charges, assign_charges
 from tasks.hops.symmetry import spglib_cell, symmetry_dataset
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from tasks.candidates.source import RawMaterial
 
 STAGE_VERSION = 3
@@ -41,10 +40,12 @@ MAX_RAW_SITES = 5000
 CENTRES_AT_A_TIME = 256
 """Atoms whose neighbours are searched together: all atoms in one place would else fill the memory."""
 
-MERGED_VOLUME_TOLERANCE = 0.05
-"""Most by which the larger volume per atom of two duplicates exceeds the smaller, relative to the smaller."""
-
 SYMPREC_ANG = 0.01
+"""How far atoms may lie from where a smaller cell would have them, unless another tolerance is asked for."""
+
+WHOLE_DIGITS = 8
+"""Occupancies of one element on one site are summed to so many decimals: 1 to these is a whole atom."""
+
 DIGITS = 6
 """Decimals of the stored lattice (Å) and fractional coordinates; what is digested is what is stored."""
 
@@ -62,14 +63,27 @@ class CleaningSettings:
         Element symbol of the ion that moves.
     max_sites : int
         Largest primitive cell that is screened.
+    symprec_ang : float
+        How far atoms may lie from where the primitive cell would have them, in Å.
+    order_disorder : bool
+        Whether partly occupied sites are put in order, or refused.
+    state : {"discharged", "charged"}
+        Which host is screened: as it is, or with a single working ion kept.
     """
 
     working_ion: str = "Li"
     max_sites: int = 300
+    symprec_ang: float = SYMPREC_ANG
+    order_disorder: bool = False
+    state: State = DISCHARGED
 
     def digest(self) -> str:
         """Return a digest of the settings and of this stage's version."""
-        text = json.dumps([STAGE_VERSION, self.working_ion, self.max_sites, DIGITS, SYMPREC_ANG])
+        settings = [STAGE_VERSION, self.working_ion, self.max_sites, DIGITS, self.symprec_ang]
+        # What was not there from the beginning counts where it is asked for: older keys stay what they are.
+        settings += ["order_disorder"] if self.order_disorder else []
+        settings += [self.state] if self.state != DISCHARGED else []
+        text = json.dumps(settings)
         return hashlib.sha256(text.encode()).hexdigest()
 
 
@@ -90,9 +104,9 @@ def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candi
     RejectedError
         With the reason, when the structure cannot be screened.
     """
-    formula = raw.structure.composition.reduced_formula
-    refuse(raw, settings.working_ion)
-    structure = ordered_primitive_cell(raw.structure, settings.working_ion)
+    structure, ordering = whole_atoms(raw, settings)
+    formula = structure.composition.reduced_formula
+    structure = ordered_primitive_cell(structure, settings.working_ion, settings.symprec_ang)
     if len(structure) > settings.max_sites:
         raise RejectedError(
             Reason.TOO_MANY_SITES,
@@ -100,18 +114,29 @@ def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candi
             f"allowed are {settings.max_sites}; raise --max-sites",
             formula,
         )
-    number, symbol = space_group(structure)
+    candidate, charges = _candidate(raw, structure, settings, stage_key)
+    candidate = candidate.model_copy(update={"formula": formula, "ordering": ordering})
+    if settings.state == CHARGED:
+        return charged(candidate, charged_charges(structure, settings.working_ion, charges))
+    return candidate
+
+
+def _candidate(
+    raw: RawMaterial, structure: Structure, settings: CleaningSettings, stage_key: str
+) -> tuple[Candidate, Charges]:
+    """Return the row of a discharged structure, and its oxidation states."""
+    number, symbol = space_group(structure, settings.symprec_ang)
     n_ions = sum(site.specie.symbol == settings.working_ion for site in structure)
     digest = structure_hash(structure)
     charges = assign_charges(structure)
     known = [charge for charge in charges.values if charge is not None]
-    return Candidate(
+    row = Candidate(
         structure_hash=digest,
         material_id=raw.material_id,
         material_key=digest,
         source=raw.source,
         source_ref=raw.source_ref,
-        formula=formula,
+        formula=structure.composition.reduced_formula,
         name=raw.name,
         working_ion=settings.working_ion,
         n_sites=len(structure),
@@ -125,7 +150,7 @@ def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candi
         e_above_hull_ev=raw.e_above_hull_ev,
         average_voltage_v=raw.average_voltage_v,
         capacity_mah_g=n_ions * FARADAY_MAH_MOL / float(structure.composition.weight),
-        other_ids=list(raw.other_ids) or None,
+        other_ids=sorted(set(raw.other_ids) - {raw.material_id}) or None,
         max_delta_volume_fraction=raw.max_delta_volume_fraction,
         stability_charge_ev=raw.stability_charge_ev,
         stability_discharge_ev=raw.stability_discharge_ev,
@@ -136,10 +161,11 @@ def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candi
         licence=raw.licence,
         stage_key=stage_key,
     )
+    return row, charges
 
 
-def refuse(raw: RawMaterial, working_ion: str) -> None:
-    """Raise for a structure that cannot be screened, whatever its primitive cell.
+def whole_atoms(raw: RawMaterial, settings: CleaningSettings) -> tuple[Structure, str | None]:
+    """Return a structure of whole atoms without oxidation states, and how it was ordered where it had to be.
 
     Raises
     ------
@@ -147,7 +173,50 @@ def refuse(raw: RawMaterial, working_ion: str) -> None:
         ``too_many_sites``, ``unreadable_file`` (a symbol that is no element), ``no_working_ion``,
         ``partial_occupancy``, ``single_site``, ``no_anions`` or ``overlapping_atoms``.
     """
-    structure, name = raw.structure, raw.material_id
+    name, ion = raw.material_id, settings.working_ion
+    refuse_composition(raw.structure, name, ion)
+    structure, ordering = undecorated(raw.structure), None
+    formula = structure.composition.reduced_formula
+    if not structure.is_ordered:
+        if not settings.order_disorder:
+            label = next(site.species_string for site in structure if not site.is_ordered)
+            raise RejectedError(
+                Reason.PARTIAL_OCCUPANCY,
+                f"{name} has partly occupied sites (the first: {label}); give an ordered structure, or let "
+                "--order-disorder choose one",
+                formula,
+            )
+        structure, ordering = order(structure, name)
+        # Of an element that few sites hold a little of, not one atom may be left.
+        refuse_composition(structure, name, ion)
+    refuse_geometry(structure, name)
+    return structure, ordering
+
+
+def undecorated(structure: Structure) -> Structure:
+    """Return a structure of elements alone: no oxidation states, spins or site properties.
+
+    States that a file gives have no known origin, and would make two materials of one crystal. A site that
+    two states of one element share, as Fe2+ and Fe3+ do in magnetite, holds a whole atom.
+    """
+    species = []
+    for site in structure:
+        amounts: dict[Element, float] = {}
+        for kind, amount in site.species.items():
+            element = Element.from_Z(kind.Z)
+            amounts[element] = amounts.get(element, 0.0) + float(amount)
+        species.append({element: round(amount, WHOLE_DIGITS) for element, amount in amounts.items()})
+    return Structure(structure.lattice, species, structure.frac_coords)
+
+
+def refuse_composition(structure: Structure, name: str, working_ion: str) -> None:
+    """Raise for a structure that cannot be screened whatever the places of its atoms.
+
+    Raises
+    ------
+    RejectedError
+        ``too_many_sites``, ``unreadable_file`` (a symbol that is no element) or ``no_working_ion``.
+    """
     formula = structure.composition.reduced_formula
     if len(structure) > MAX_RAW_SITES:
         raise RejectedError(
@@ -171,13 +240,18 @@ def refuse(raw: RawMaterial, working_ion: str) -> None:
             "or give the discharged structure",
             formula,
         )
-    if not structure.is_ordered:
-        label = next(site.species_string for site in structure if not site.is_ordered)
-        raise RejectedError(
-            Reason.PARTIAL_OCCUPANCY,
-            f"{name} has partly occupied sites (the first: {label}); give an ordered structure",
-            formula,
-        )
+
+
+def refuse_geometry(structure: Structure, name: str) -> None:
+    """Raise for an ordered structure that cannot be screened, whatever its primitive cell.
+
+    Raises
+    ------
+    RejectedError
+        ``single_site``, ``no_anions`` or ``overlapping_atoms``.
+    """
+    formula = structure.composition.reduced_formula
+    elements = {element.symbol for element in structure.composition.elements}
     if len(structure) == 1:
         raise RejectedError(
             Reason.SINGLE_SITE, f"{name} has one site; a cathode has the working ion and its host", formula
@@ -227,17 +301,19 @@ def find_overlap(structure: Structure) -> str | None:
     return None
 
 
-def ordered_primitive_cell(structure: Structure, working_ion: str) -> Structure:
+def ordered_primitive_cell(
+    structure: Structure, working_ion: str, symprec_ang: float = SYMPREC_ANG
+) -> Structure:
     """Return the primitive cell without charges or site properties, working ions first, then by element.
 
-    The cell is spglib's primitive one for a tolerance of 0.01 Å, not idealised; where spglib finds no
-    symmetry the cell stays as it is. Lattice and coordinates are rounded to six decimals.
+    The cell is spglib's primitive one for the tolerance, not idealised; where spglib finds no symmetry the
+    cell stays as it is. Lattice and coordinates are rounded to six decimals.
     """
     cell = spglib_cell(structure)
     with warnings.catch_warnings():
         # spglib says on every call how its errors will be reported one day.
         warnings.simplefilter("ignore", DeprecationWarning)
-        reduced = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=SYMPREC_ANG)
+        reduced = spglib.standardize_cell(cell, to_primitive=True, no_idealize=True, symprec=symprec_ang)
     lattice, positions, numbers = cell if reduced is None else reduced
     lattice = Lattice(np.round(lattice, DIGITS) + 0.0)
     wrapped = np.round(np.asarray(positions) % 1.0, DIGITS) % 1.0 + 0.0
@@ -252,9 +328,9 @@ def _symbol(number: int) -> str:
     return str(Element.from_Z(number).symbol)
 
 
-def space_group(structure: Structure) -> tuple[int | None, str | None]:
+def space_group(structure: Structure, symprec_ang: float = SYMPREC_ANG) -> tuple[int | None, str | None]:
     """Return the number and the Hermann-Mauguin symbol that spglib finds; None twice where it finds none."""
-    dataset = symmetry_dataset(structure, SYMPREC_ANG)
+    dataset = symmetry_dataset(structure, symprec_ang)
     return (None, None) if dataset is None else (int(dataset.number), str(dataset.international))
 
 
@@ -268,36 +344,6 @@ def structure_hash(structure: Structure) -> str:
         ],
     ]
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:32]
-
-
-def merge_duplicates(candidates: Sequence[Candidate]) -> dict[str, str]:
-    """Return for each structure hash the hash of the material that stands for it, the first in order.
-
-    Structures of the same composition are compared by pymatgen's StructureMatcher with its defaults, if their
-    volumes per atom agree within 5 % (`MERGED_VOLUME_TOLERANCE`): the matcher scales volumes to each other,
-    and a strained crystal has other barriers.
-    """
-    matcher = StructureMatcher()
-    keys: dict[str, str] = {}
-    kept: dict[tuple[str, str], list[tuple[Candidate, Structure]]] = {}
-    for candidate in candidates:
-        if candidate.structure_hash in keys:
-            continue
-        keys[candidate.structure_hash] = candidate.structure_hash
-        structure = load_structure(candidate)
-        group = kept.setdefault((candidate.formula, candidate.working_ion), [])
-        for first, other in group:
-            if _as_dense(candidate, first) and matcher.fit(structure, other):
-                keys[candidate.structure_hash] = first.structure_hash
-                break
-        else:
-            group.append((candidate, structure))
-    return keys
-
-
-def _as_dense(one: Candidate, other: Candidate) -> bool:
-    low, high = sorted(candidate.volume_ang3 / candidate.n_sites for candidate in (one, other))
-    return high <= low * (1.0 + MERGED_VOLUME_TOLERANCE)
 
 
 def load_charges(candidate: Candidate) -> Charges:

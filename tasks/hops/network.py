@@ -204,6 +204,22 @@ def percolating_orbits(network: HopNetwork) -> tuple[tuple[Edge, ...], ...]:
     )
 
 
+def isolated_only(network: HopNetwork) -> HopNetwork:
+    """Return a network without its divacancy hops: in a host without other ions every neighbour is vacant.
+
+    Parameters
+    ----------
+    network : HopNetwork
+        The network.
+
+    Returns
+    -------
+    HopNetwork
+        The same otherwise.
+    """
+    return replace(network, hops=tuple(hop for hop in network.hops if hop.mechanism == "isolated"))
+
+
 @dataclass(frozen=True)
 class _Crystal:
     """A structure as arrays, with its network's sites as points: first occupied ones, then empty ones."""

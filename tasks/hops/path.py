@@ -9,6 +9,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from tasks.hops.errors import InvalidHopError
+from tasks.hops.sites import working_ion_sites
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,7 +44,8 @@ class HopEnvironment:
         the last are the crystal sites themselves, also where a relaxed path starts a little off them.
     coords_ang : ndarray of shape (M, 3), float64
         Host atoms within ``radius_ang`` of any path point, in the same frame. Periodic images are included,
-        the two end sites of this hop (one image each) are not, and nothing else is left out.
+        the two end sites of this hop (one image each) are not, and nothing else is left out; of a stripped
+        host all working ions are.
     numbers : ndarray of shape (M,), int64
         Atomic numbers of the host atoms.
     charges : ndarray of shape (M,), float64
@@ -51,11 +53,12 @@ class HopEnvironment:
     radius_ang : float
         Reach of the cluster in Å.
     composition : dict of str to float
-        Count of each element in the full structure's cell, both end ions present.
+        Count of each element in the full structure's cell, both end ions present. In a stripped host one ion
+        is shared by infinitely many cells, so that it counts as 0.
     volume_ang3 : float
         Volume of that cell in Å³.
     n_sites : int
-        Sites in that cell.
+        Sites in that cell that hold an atom.
     host_working_ion_fraction : float
         Working ions left in the host over those of the full structure. It is 1 for a hop of an infinite
         crystal, where two ions out of infinitely many are gone, whichever cell was stored; labelled data
@@ -116,6 +119,7 @@ def hop_environment(
     also_vacant: tuple[int, int, int, int] | None = None,
     empty_sites_frac: NDArray[np.float64] | None = None,
     relaxed: RelaxedPath | None = None,
+    stripped: bool = False,
 ) -> HopEnvironment:
     """Cut the cluster around the path from site i to site j in an image of the cell.
 
@@ -143,6 +147,8 @@ def hop_environment(
         Further sites that hold no atom, in fractional coordinates; their indices follow the stored sites'.
     relaxed : RelaxedPath or None
         The relaxed path of this hop, in the frame of the structure; None for the straight line.
+    stripped : bool
+        Whether the moving ion is the only one: all others of its kind are off the host, as when charged.
 
     Returns
     -------
@@ -174,6 +180,10 @@ def hop_environment(
     is_vacant = np.zeros(len(sites), dtype=bool)
     for site, *cell in vacant:
         is_vacant |= (sites == site) & (shifts == cell).all(axis=1)
+    amounts = {symbol: float(count) for symbol, count in structure.composition.get_el_amt_dict().items()}
+    if stripped:
+        is_vacant |= np.isin(sites, working_ion_sites(structure, working_ion))
+        amounts[working_ion] = 0.0
     sites, shifts = sites[~is_vacant], shifts[~is_vacant]
     coords = (atoms[sites] + shifts) @ lattice
     near = cdist(coords, path).min(axis=1, initial=np.inf) <= radius_ang + EDGE_TOLERANCE_ANG
@@ -186,10 +196,10 @@ def hop_environment(
         numbers=np.asarray(structure.atomic_numbers, dtype=np.int64)[sites],
         charges=site_charges[sites],
         radius_ang=radius_ang,
-        composition={k: float(v) for k, v in structure.composition.get_el_amt_dict().items()},
+        composition=amounts,
         volume_ang3=float(structure.volume),
-        n_sites=len(structure),
-        host_working_ion_fraction=host_working_ion_fraction,
+        n_sites=round(sum(amounts.values())),
+        host_working_ion_fraction=0.0 if stripped else host_working_ion_fraction,
         working_ion_charge=_ion_charge(structure, site_charges, (i, j), working_ion),
         relaxed=relaxed,
     )

@@ -103,14 +103,30 @@ def assign_charges(structure: StructureType) -> Charges:
     by_valence = _by_bond_valence(structure)
     if by_valence is not None:
         return Charges(values=by_valence, method="bond_valence")
-    with warnings.catch_warnings():
-        # pymatgen warns of elements without an electronegativity or statistics, and then finds nothing.
-        warnings.simplefilter("ignore")
-        by_element = _by_composition(structure.composition)
+    by_element = charges_of_composition(structure.composition)
     if by_element is not None:
         values = tuple(by_element[site.specie.symbol] for site in structure)
         return Charges(values=values, method="composition")
     return Charges(values=(None,) * len(structure), method=None)
+
+
+def charges_of_composition(composition: Composition) -> dict[str, float] | None:
+    """Return the mean oxidation state of each element in the likeliest neutral guess.
+
+    Parameters
+    ----------
+    composition : Composition
+        Whole numbers of atoms; oxidation states in it are not used.
+
+    Returns
+    -------
+    dict of str to float or None
+        By element symbol; None where usual states do not balance, or there are too many ways.
+    """
+    with warnings.catch_warnings():
+        # pymatgen warns of elements without an electronegativity or statistics, and then finds nothing.
+        warnings.simplefilter("ignore")
+        return _by_composition(composition)
 
 
 def _by_bond_valence(structure: StructureType) -> tuple[float, ...] | None:

@@ -131,13 +131,15 @@ def build_hop(
     """
     from pymatgen.core import Structure
 
+    from tasks.candidates.cleaning_state import CHARGED
     from tasks.descriptors.errors import DescriptorError
     from tasks.descriptors.scene import survey
     from tasks.hops.sites import Charges
 
     structure = Structure.from_dict(json.loads(structure_json))
     values = (None,) * len(structure) if charges is None else tuple(charges)
-    env = environment(structure, Charges(values=values, method=None), hop)
+    stripped = row.get("state") == CHARGED
+    env = environment(structure, Charges(values=values, method=None), hop, stripped=stripped)
     try:
         scene = survey(env)
     except DescriptorError as error:
@@ -166,7 +168,9 @@ def also_vacant(hop: Record) -> list[int] | None:
     return [int(part) for part in hop["vacancy"].split("_")] if hop["vacancy"] else None
 
 
-def environment(structure: Structure, charges: Charges, hop: Record) -> HopEnvironment:
+def environment(
+    structure: Structure, charges: Charges, hop: Record, *, stripped: bool = False
+) -> HopEnvironment:
     """Cut the surroundings of a stored hop out of its crystal, along the path that is stored.
 
     Parameters
@@ -177,6 +181,8 @@ def environment(structure: Structure, charges: Charges, hop: Record) -> HopEnvir
         Oxidation states of its sites.
     hop : dict
         A row of `storage.queries.network_of`.
+    stripped : bool
+        Whether it is a hop in a charged host, where the ion is the only one.
 
     Returns
     -------
@@ -203,6 +209,7 @@ def environment(structure: Structure, charges: Charges, hop: Record) -> HopEnvir
         also_vacant=None if vacant is None else (vacant[0], vacant[1], vacant[2], vacant[3]),
         empty_sites_frac=empty,
         relaxed=relaxed_path(hop),
+        stripped=stripped,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from datetime import UTC, datetime
 
 import numpy as np
 import pytest
@@ -17,12 +18,11 @@ from tasks.candidates.cleaning import (
     clean,
     find_overlap,
     load_structure,
-    merge_duplicates,
     ordered_primitive_cell,
     structure_hash,
 )
+from tasks.candidates.cleaning_duplicates import merge_duplicates
 from tasks.candidates.source import RawMaterial, RejectedError
-from tests.campaigns import layered
 
 SETTINGS = CleaningSettings()
 
@@ -159,20 +159,110 @@ def test_site_order_and_supercell_do_not_make_another_material() -> None:
     assert set(merge_duplicates(candidates).values()) == {candidates[0].structure_hash}
 
 
-def test_different_polymorphs_stay_apart() -> None:
-    caesium_chloride = Structure(Lattice.cubic(2.5), ["Li", "F"], [[0, 0, 0], [0.5, 0.5, 0.5]])
-    candidates = [
-        clean(raw(s, str(k)), SETTINGS, "key") for k, s in enumerate([rock_salt(), caesium_chloride])
-    ]
-    assert len(set(merge_duplicates(candidates).values())) == 2
-
-
 @pytest.mark.parametrize(
-    ("strain", "merged"), [(0.0, True), (0.01, True), (-0.01, True), (0.03, False), (0.1, False)]
+    ("settings", "digest"),
+    [
+        (CleaningSettings(), "a65a725ac1b577372e3e113b64337373a4aada156030796e58c54e9e69af3d20"),
+        (CleaningSettings("Na", 20), "ab54aaf7f14a8b3f1349da05f0ec95f544433190e04eac6f6669becf24c87bae"),
+    ],
 )
-def test_strained_crystals_are_one_material_up_to_five_percent_of_volume(strain: float, merged: bool) -> None:
-    strained = layered()
-    strained.apply_strain(strain)
-    candidates = [clean(raw(s, str(k)), SETTINGS, "key") for k, s in enumerate([layered(), strained])]
-    for pair in (candidates, candidates[::-1]):
-        assert (len(set(merge_duplicates(pair).values())) == 1) == merged
+def test_digests_from_before_there_were_states_and_tolerances_stay(settings, digest) -> None:
+    assert settings.digest() == digest
+
+
+def test_every_setting_counts() -> None:
+    changed = [
+        {"working_ion": "Na"},
+        {"max_sites": 20},
+        {"symprec_ang": 0.02},
+        {"order_disorder": True},
+        {"state": "charged"},
+    ]
+    assert len({CleaningSettings(**one).digest() for one in [{}, *changed]}) == len(changed) + 1
+
+
+def test_a_wider_tolerance_finds_the_smaller_cell() -> None:
+    bent = rock_salt() * (2, 1, 1)
+    bent.translate_sites([0], [0.03, 0, 0], frac_coords=False)
+    strict = clean(raw(bent), CleaningSettings(), "key")
+    loose = clean(raw(bent), CleaningSettings(symprec_ang=0.1), "key")
+    assert strict.n_sites == len(bent)
+    assert (loose.n_sites, loose.space_group_number) == (2, 225)
+    assert strict.space_group_number != 225
+
+
+def magnetite_like() -> Structure:
+    """A spinel of which one site is shared by two states of one element."""
+    return Structure.from_spacegroup(
+        "Fd-3m",
+        Lattice.cubic(8.2),
+        ["Li", {"Mn3+": 0.5, "Mn4+": 0.5}, "O2-"],
+        [[0, 0, 0], [0.625, 0.625, 0.625], [0.3875, 0.3875, 0.3875]],
+    )
+
+
+def decorations(structure: Structure) -> list[Structure]:
+    """The same crystal with states in several ways, and with properties of sites."""
+    by_element = structure.copy()
+    by_element.add_oxidation_state_by_element({"Li": 1, "O": -2, "Mn": 3.5})
+    by_site = structure.copy()
+    states = iter([3, 4] * len(structure))
+    by_site.add_oxidation_state_by_site(
+        [{"Li": 1, "O": -2}.get(site.specie.symbol) or next(states) for site in structure]
+    )
+    spins = structure.copy()
+    spins.add_spin_by_element({"Mn": 5})
+    magnetic = structure.copy()
+    magnetic.add_site_property("magmom", [float(k) for k in range(len(structure))])
+    return [by_element, by_site, spins, magnetic, magnetite_like()]
+
+
+def test_states_in_a_file_make_no_other_material() -> None:
+    decorated = magnetite_like()
+    plain = Structure(
+        decorated.lattice,
+        [{"Li": "Li", "O2-": "O"}.get(site.species_string, "Mn") for site in decorated],
+        decorated.frac_coords,
+    )
+    expected = clean(raw(plain), SETTINGS, "key")
+    assert expected.ordering is None
+    for other in decorations(plain):
+        found = clean(raw(other), SETTINGS, "key")
+        assert found == expected
+        assert "oxi" not in found.structure_json
+        assert "magmom" not in found.structure_json
+
+
+def test_what_a_source_knows_is_kept_in_the_row() -> None:
+    when = datetime(2026, 1, 2, tzinfo=UTC)
+    known = {
+        "e_above_hull_ev": 0.01,
+        "average_voltage_v": 3.5,
+        "max_delta_volume_fraction": 0.06,
+        "stability_charge_ev": 0.2,
+        "stability_discharge_ev": 0.02,
+        "band_gap_ev": 1.5,
+        "origin": "icsd-1",
+        "last_updated_at": when,
+        "database_version": "2026.10",
+        "licence": "CC-BY-4.0",
+    }
+    given = RawMaterial(
+        material_id="mp-1", structure=rock_salt(), source="mp", other_ids=("mp-aaaa", "mp-1", "b"), **known
+    )
+    row = clean(given, SETTINGS, "key")
+    assert {name: getattr(row, name) for name in known} == known
+    assert row.other_ids == ["b", "mp-aaaa"]
+    assert clean(raw(rock_salt()), SETTINGS, "key").other_ids is None
+
+
+def test_partial_occupancy_names_the_way_out() -> None:
+    with pytest.raises(RejectedError, match="order-disorder"):
+        clean(raw(BAD[Reason.PARTIAL_OCCUPANCY]), SETTINGS, "key")
+
+
+def test_a_raw_structure_is_left_as_it_was() -> None:
+    given = magnetite_like()
+    before = given.as_dict()
+    clean(raw(given), SETTINGS, "key")
+    assert given.as_dict() == before

@@ -135,3 +135,53 @@ def test_hops_that_do_not_exist_are_refused(structures, i, j, image, message):
 def test_charges_of_another_structure_are_refused(structures):
     with pytest.raises(InvalidHopError, match="charges for 12 sites"):
         hop_environment(structures["LiCoO2"], Charges((1.0,), None), 0, 1, (0, 0, 0), working_ion="Li")
+
+
+@pytest.mark.parametrize("name", ["LiCoO2", "LiFePO4", "LiMn2O4"])
+def test_a_stripped_host_is_that_of_a_supercell_without_other_ions(structures, name):
+    """Written out: so many cells that no image of the two ends is near, all other ions taken off."""
+    crystal = structures[name].get_primitive_structure()
+    for hop in hop_network(crystal, "Li", cutoff_ang=5.0).hops:
+        if hop.also_vacant is not None:
+            continue
+        stripped = environment_of(crystal, hop, stripped=True)
+        written, ends, image = written_out(crystal, hop)
+        found = hop_environment(
+            written, charges_of(written), *ends, image, working_ion="Li", host_working_ion_fraction=0.0
+        )
+        assert len(found.numbers) == len(stripped.numbers) > 0
+        assert 3 not in stripped.numbers
+        np.testing.assert_allclose(fingerprint(found), fingerprint(stripped), atol=1e-4)
+        np.testing.assert_allclose(
+            np.linalg.norm(np.diff(found.path_ang, axis=0), axis=1),
+            np.linalg.norm(np.diff(stripped.path_ang, axis=0), axis=1),
+        )
+        assert stripped.host_working_ion_fraction == found.host_working_ion_fraction == 0.0
+        # The two ions of the supercell are none in an infinite host.
+        anions = [env.composition["O"] / env.volume_ang3 for env in (found, stripped)]
+        assert anions[0] == pytest.approx(anions[1])
+        assert stripped.composition["Li"] == 0.0
+        assert stripped.n_sites == sum(stripped.composition.values())
+        assert stripped.working_ion_charge == found.working_ion_charge
+
+
+def written_out(crystal, hop, reach_ang=30.0):
+    """A supercell that holds one copy of a hop's ends and no other ion."""
+    heights_ang = 1.0 / np.linalg.norm(np.linalg.inv(crystal.lattice.matrix), axis=0)
+    sizes = np.ceil(reach_ang / heights_ang).astype(int)
+    matrix = crystal.lattice.matrix * sizes[:, None]
+    species, coords, ends = [], [], {}
+    for shift in np.ndindex(*sizes):
+        for site, frac in enumerate(crystal.frac_coords):
+            is_start = site == hop.i and shift == (0, 0, 0)
+            is_end = site == hop.j and shift == tuple(np.mod(hop.image, sizes))
+            if crystal[site].specie.symbol == "Li" and not (is_start or is_end):
+                continue
+            if is_start:
+                ends["i"] = len(coords)
+            if is_end:
+                ends["j"] = len(coords)
+            species.append(crystal[site].specie)
+            coords.append((frac + shift) / sizes)
+    image = tuple(int(n) for n in np.floor_divide(hop.image, sizes))
+    return Structure(matrix, species, coords), (ends["i"], ends["j"]), image
