@@ -13,6 +13,7 @@ from flows.naming import new_run_id
 from flows.progress import reporter
 from flows.runners import BatchPool, PlainSteps
 from tasks.candidates.cleaning import load_charges, load_structure
+from tasks.candidates.cleaning_state import CHARGED
 from tasks.featurizing import featurize, find_hops, load_libraries
 from tasks.limits import TimeLimitError, time_limit
 
@@ -87,7 +88,12 @@ def estimate_screen(parameters: ScreenParameters) -> Estimate:
     for candidate in left.to_featurize:
         try:
             with time_limit(parameters.time_limit_s):
-                network, _ = find_hops(load_structure(candidate), load_charges(candidate), context.hops)
+                network, _ = find_hops(
+                    load_structure(candidate),
+                    load_charges(candidate),
+                    context.hops,
+                    charged=candidate.state == CHARGED,
+                )
         except (Exception, TimeLimitError):  # noqa: BLE001 - the screening says why
             counts[candidate.structure_hash] = 0
         else:

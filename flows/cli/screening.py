@@ -12,12 +12,16 @@ import typer
 
 from flows.cli.errors import INTERRUPTED, NothingUsableError
 from flows.cli.output import print_json
-from flows.parameters import ScreenParameters
+from flows.cli.query_flags import query_of, with_query_flags
+from flows.parameters import QUERIES, ScreenParameters
 from flows.settings import resolve, screen_parameters
 from storage.records import Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+
+SOURCES = ("reference", "files", *QUERIES)
 
 
 def described(name: str) -> str:
@@ -27,13 +31,22 @@ def described(name: str) -> str:
 
 def register(app: typer.Typer) -> None:
     """Add the command."""
-    app.command("screen")(screen)
+    app.command("screen")(with_query_flags(screen))
 
 
 def screen(  # the flags of the command, one argument each
-    source: Annotated[str | None, typer.Option(help=f"{described('source')} [reference, files]")] = None,
+    asked: dict[str, Any],
+    source: Annotated[str | None, typer.Option(help=f"{described('source')} [{', '.join(SOURCES)}]")] = None,
     path: Annotated[str | None, typer.Option(help=described("path"))] = None,
     working_ion: Annotated[str | None, typer.Option(help=described("working_ion"))] = None,
+    state: Annotated[
+        str | None, typer.Option(help=f"{described('state')} [discharged, charged, both]")
+    ] = None,
+    order_disorder: Annotated[
+        bool | None, typer.Option("--order-disorder", help=described("order_disorder"))
+    ] = None,
+    symprec_ang: Annotated[float | None, typer.Option(help=described("symprec_ang"))] = None,
+    sync: Annotated[bool | None, typer.Option("--sync/--no-sync", help=described("sync"))] = None,
     database: Annotated[str | None, typer.Option("--database", "--db", help=described("database"))] = None,
     model: Annotated[str | None, typer.Option(help=described("model"))] = None,
     limit: Annotated[int | None, typer.Option(help=described("limit"))] = None,
@@ -63,6 +76,10 @@ def screen(  # the flags of the command, one argument each
         "source": "files" if source is None and path is not None else source,
         "path": path,
         "working_ion": working_ion,
+        "state": state,
+        "order_disorder": order_disorder,
+        "symprec_ang": symprec_ang,
+        "sync": sync,
         "database": database,
         "model": model,
         "limit": limit,
@@ -77,7 +94,9 @@ def screen(  # the flags of the command, one argument each
         "workers": workers,
         "retry": retry,
     }
-    parameters = screen_parameters(resolve(flags))
+    named = resolve(flags).source
+    query = query_of(named, asked, {"max_sites": max_sites})
+    parameters = screen_parameters(resolve(flags | ({named: query} if query else {})))
     from flows.progress import bars
 
     with telling_of_interrupts(), nullcontext() if as_json else bars():
