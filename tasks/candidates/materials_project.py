@@ -8,7 +8,6 @@ from collections import defaultdict
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from storage.records import Reason
 from tasks.candidates.entries import (
     Citation,
     Entry,
@@ -153,7 +152,12 @@ class MaterialsProjectSource:
                 summary, electrode = found.get(name), self._electrode(entry_id)
                 if summary is None and name in found.bad:
                     quarantined.append(replace(found.bad[name], entry_id=entry_id))
-                elif summary is None or not self._keeps(summary) or (electrode is None) != self._alone:
+                elif (
+                    summary is None
+                    or summary.deprecated
+                    or not self._keeps(summary)
+                    or (electrode is None and not self._alone)
+                ):
                     vanished.append(entry_id)
                 else:
                     content = {"summary": summary.content(), "electrode": electrode}
@@ -206,7 +210,7 @@ class MaterialsProjectSource:
         return self.asked.kind != "electrodes"
 
     def _keeps(self, summary: SlimSummary) -> bool:
-        return not summary.deprecated and self.asked.keeps(
+        return self.asked.keeps(
             summary.elements, summary.energy_above_hull, summary.nsites, gnome=summary.gnome
         )
 
@@ -216,17 +220,28 @@ class MaterialsProjectSource:
             wrong = found.add(documents, seen)
             seen += len(documents)
             yield IndexPage((), tuple(wrong), seen, total)
-        yield IndexPage((), tuple(self._left_out(found)), total, total)
-        names = sorted(found.spellings)
+        names = sorted({*found.spellings, *self._asked_ids()} - set(found.bad))
         for start in range(0, len(names), self._page):
-            entries = [
-                IndexEntry(
-                    name, content_digest({"summary": one.content(), "electrode": None}), found.aliases(name)
-                )
-                for name in names[start : start + self._page]
-                if (one := found.get(name)) is not None and self._keeps(one)
-            ]
-            yield IndexPage(tuple(entries), (), total, total)
+            some = names[start : start + self._page]
+            yield IndexPage(tuple(self._index_entries(some, found)), (), total, total)
+
+    def _index_entries(
+        self, names: Sequence[str], found: Gathered[SlimSummary], *, absent: frozenset[str] | None = None
+    ) -> Iterator[IndexEntry]:
+        """Yield what the index has of some materials.
+
+        What should be there and is not is among it: asked for, it shows as vanished, which is recorded.
+        """
+        for name in names:
+            key, one = self._entry_id(name), found.get(name)
+            if one is None or one.deprecated:
+                if absent is None or name in absent:
+                    yield IndexEntry(
+                        key, content_digest({"summary": None, "electrode": self._electrode(key)})
+                    )
+            elif self._keeps(one):
+                content = {"summary": one.content(), "electrode": self._electrode(key)}
+                yield IndexEntry(key, content_digest(content), found.aliases(name))
 
     def _pulled(self) -> Iterator[tuple[list[Any], int]]:
         """Yield slim summary documents, and how many there are in all."""
@@ -238,31 +253,13 @@ class MaterialsProjectSource:
             for page in search.pages(self._connected()):
                 yield page.documents, page.total
 
-    def _left_out(self, found: Gathered[SlimSummary]) -> Iterator[Quarantined]:
-        """Yield why materials that were asked for by their ids are not among the entries."""
-        for name in self._asked_ids():
-            one = found.get(name)
-            if name in found.bad:
-                continue
-            if one is None or one.deprecated:
-                message = f"{name} was asked for and is not there: removed, deprecated, or one of GNoME's"
-                yield Quarantined(name, Reason.VANISHED, message)
-            elif not self._keeps(one):
-                message = f"{name} was asked for and lies outside the query's other bounds; widen them"
-                yield Quarantined(name, Reason.LIMIT, message)
-
     def _index_electrodes(self) -> Iterator[IndexPage]:
         total = 0
         for page in self._electrode_pages():
             total = page.total or 0
             yield page
-        names = sorted({many[0].id_discharge for many in self._electrodes_by_key().values()})
-        for name in sorted(set(self._asked_ids()) - set(names)):
-            message = (
-                f"{name} was asked for and is no {self.asked.working_ion} electrode's discharged material"
-            )
-            missing = Quarantined(self._entry_id(name), Reason.VANISHED, message)
-            yield IndexPage((), (missing,), total, total)
+        there = {many[0].id_discharge for many in self._electrodes_by_key().values()}
+        names = sorted(there | set(self._asked_ids()))
         for start in range(0, len(names), self.chunk):
             yield self._joined(names[start : start + self.chunk], total)
 
@@ -296,22 +293,19 @@ class MaterialsProjectSource:
         """Return the electrodes of some discharged materials, with what the index says of these."""
         found = Gathered(SlimSummary)
         found.add(self._summaries(names, SLIM_FIELDS))
-        entries, quarantined = [], []
-        for name in names:
-            key, one = self._entry_id(name), found.get(name)
-            if one is not None and not one.deprecated:
-                if self._keeps(one):
-                    content = {"summary": one.content(), "electrode": self._electrode(key)}
-                    entries.append(IndexEntry(key, content_digest(content), found.aliases(name)))
-            elif name in found.bad:
-                quarantined.append(replace(found.bad[name], entry_id=key))
-            else:
-                message = (
-                    f"the discharged material {name} of this electrode is not among the materials: removed, "
-                    "deprecated, or one of GNoME's; it is taken when the database has it"
-                )
-                quarantined.append(Quarantined(key, Reason.VANISHED, message))
-        return IndexPage(tuple(entries), tuple(quarantined), total, total)
+        bad = [
+            replace(one, entry_id=self._entry_id(name)) if name in names else one
+            for name, one in found.bad.items()
+        ]
+        rest = [name for name in names if name not in found.bad]
+        absent = {name for name in rest if found.get(name) is None}
+        if absent and not self.asked.include_gnome:
+            # GNoME's are left out as the query wants it, and are not missed.
+            gnome = Gathered(SlimSummary)
+            gnome.add(by_ids(self._connected(), sorted(absent), ("material_id",), include_gnome=True))
+            absent -= gnome.spellings.keys()
+        entries = self._index_entries(rest, found, absent=frozenset(absent))
+        return IndexPage(tuple(entries), tuple(bad), total, total)
 
     def _electrode(self, key: str) -> dict[str, Any] | None:
         """Return the content of the electrode of an entry; None where it has none."""

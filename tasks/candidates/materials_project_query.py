@@ -70,8 +70,8 @@ class MaterialsProjectQuery(BaseModel):
         default=(),
         max_length=10_000,
         title="Material ids",
-        description="Only these, in either spelling (mp-22526, mp-aaaabhik); of electrodes, the id of the "
-        "discharged material.",
+        description="Only these, in either spelling (mp-22526, mp-aaaabhik), whatever the bounds below; of "
+        "electrodes, the id of the discharged material.",
     )
     e_above_hull_max_ev: float | None = Field(
         default=0.1,
@@ -171,6 +171,8 @@ class MaterialsProjectQuery(BaseModel):
         missing = [system for system in self.chemsys if self.working_ion not in system.split("-")]
         if missing:
             raise ValueError(f"chemsys {missing[0]!r} lacks the working ion {self.working_ion}; add it")
+        if self.material_ids and (self.chemsys or self.elements or self.exclude_elements):
+            raise ValueError("material_ids go without chemsys, elements and exclude_elements; take away one")
         both = set(self.exclude_elements) & self.must_hold()
         if both:
             raise ValueError(f"{', '.join(sorted(both))} must be held and is excluded; take one away")
@@ -218,10 +220,13 @@ class MaterialsProjectQuery(BaseModel):
     ) -> bool:
         """Say whether a summary document is one that is asked for, whatever the server was asked.
 
-        What the document does not say (None) does not speak against it, but for the energy above hull.
+        What the document does not say (None) does not speak against it, but for the energy above hull. A
+        material that is asked for by its id is kept whatever the bounds are.
         """
         if gnome and not self.include_gnome:
             return False
+        if self.material_ids:
+            return True
         if self.e_above_hull_max_ev is not None and (
             e_above_hull_ev is None or e_above_hull_ev > self.e_above_hull_max_ev
         ):
