@@ -8,7 +8,7 @@ import threading
 import time
 import warnings
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
@@ -24,7 +24,6 @@ ENDPOINT_VARIABLE = "LIHOP_MP_ENDPOINT"
 KEY_LENGTH = 32
 KEY_PAGE = "https://next-gen.materialsproject.org/api"
 LOCAL_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
-ROUTES = {"summary": "summary", "electrodes": "insertion_electrodes"}
 MOST_PER_ANSWER = 1000
 """Most documents of an answer: the database gives no more at a time."""
 
@@ -133,6 +132,13 @@ def read_endpoint() -> str:
     return given if given.endswith("/") else f"{given}/"
 
 
+@cache
+def _quick(kind: type[Any]) -> type[Any]:
+    """Return a part of the client that works its fields out once, and not for each field of each request."""
+    names = list(kind.document_model.model_json_schema()["properties"])
+    return type(kind.__name__, (kind,), {"available_fields": names})
+
+
 class Connection:
     """The Materials Project's client, with its key.
 
@@ -145,12 +151,12 @@ class Connection:
     """
 
     def __init__(self, patience: Patience, sleep: Callable[[float], None] = time.sleep) -> None:
-        self._key = read_api_key()
         self.endpoint = read_endpoint()
+        self._key = read_api_key()
         self._patience = patience
         self._sleep = sleep
         self._session: CheckedSession | None = None
-        self._client: Any = None
+        self._resters: dict[str, Any] = {}
 
     def __repr__(self) -> str:
         return f"Connection to {self.endpoint or 'the Materials Project'}"
@@ -175,7 +181,7 @@ class Connection:
 
         One attempt: call it from within `attempt`, with what the documents must agree with.
         """
-        rester = getattr(self._connected().materials, ROUTES[route])
+        rester = self._connected()[route]
         # A page's number goes with one value for each filter; ids are asked for a page at a time anyway.
         paged = {} if "material_ids" in filters else {"_page": page}
         found = rester.search(
@@ -256,9 +262,11 @@ class Connection:
     def _scrubbed(self, text: str) -> str:
         return text.replace(self._key, "***")[:400]
 
-    def _connected(self) -> Any:  # noqa: ANN401 - the client is imported only where it is used
-        if self._client is None:
+    def _connected(self) -> dict[str, Any]:
+        if not self._resters:
             from mp_api.client import MPRester
+            from mp_api.client.routes.materials.electrodes import ElectrodeRester
+            from mp_api.client.routes.materials.summary import SummaryRester
 
             from tasks.candidates.materials_project_session import CheckedSession
 
@@ -273,8 +281,19 @@ class Connection:
             )
             # It asks for the version and would wait for ever: so first with an end to waiting, then in time.
             self._heartbeat()
-            self._client = self._within_time(make)
-        return self._client
+            client = self._within_time(make)
+            kinds = {"summary": SummaryRester, "electrodes": ElectrodeRester}
+            self._resters = {
+                route: _quick(kind)(
+                    api_key=self._key,
+                    endpoint=client.endpoint,
+                    session=client.session,
+                    use_document_model=False,
+                    mute_progress_bars=True,
+                )
+                for route, kind in kinds.items()
+            }
+        return self._resters
 
     def _within_time(self, make: Callable[[], Result]) -> Result:
         import requests
