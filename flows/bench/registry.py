@@ -17,9 +17,10 @@ BENCHES = {
     "paths": "relaxed paths of reference hops, beside ASE's NEB with ions",
     "descriptors": "descriptors of a hop, beside ripser alone and the featurizer of ions",
     "prediction": "Lightning's Trainer.predict, beside a plain forward pass",
-    "sync": "documents a second from the Materials Project's protocol, beside the plain client's search",
     "storage": "recording generated results, beside plain DuckDB",
     "orchestration": "the Prefect flow, beside the same functions run plainly",
+    # Last: outside a clone of the repository it cannot run.
+    "sync": "documents a second from the Materials Project's protocol, beside the plain client's search",
 }
 """Names, and what each measures. The module of the name in this package has a function `bench`."""
 

@@ -7,12 +7,12 @@ import json
 import orjson
 import pytest
 import requests
-from emmet.core.summary import SummaryDoc
 from mp_api.client import MPRester
 from mp_api.client.core.exceptions import MPRestError
+from pydantic import ValidationError
 
 from tests.servers.asking import get, summaries
-from tests.servers.materials_project import World, serving
+from tests.servers.materials_project import KEY, World, serving
 
 
 @pytest.mark.parametrize(("key", "says"), [("x" * 32, "Invalid authentication"), (None, "No API key")])
@@ -120,11 +120,23 @@ def test_documents_can_be_malformed(real_client, served):
     assert one["energy_above_hull"] == "low"
     assert "structure" not in two
     assert "material_id" not in three
-    real_client.use_document_model = True
-    with pytest.raises(ValueError, match="energy_above_hull"):
-        SummaryDoc(**one)
+    with (
+        MPRester(KEY, endpoint=served.endpoint, mute_progress_bars=True) as strict,
+        pytest.raises(ValidationError, match="energy_above_hull"),
+    ):
+        strict.materials.summary.search(elements=["O"], fields=fields)
     served.faults.clear()
     assert "structure" in real_client.materials.summary.search(material_ids=[second], fields=fields)[0]
+
+
+def test_the_heartbeat_fails_only_when_it_is_meant(served):
+    served.faults.fail(500)
+    assert get(served, "heartbeat")[0] == 200
+    served.faults.fail(503, path="heartbeat")
+    served.faults.html(path="heartbeat")
+    assert get(served, "heartbeat")[0] == 503
+    assert get(served, "heartbeat")[1]["Content-Type"] == "text/html"
+    assert get(served)[0] == 500
 
 
 def test_the_world_can_change_between_requests(real_client, served):
