@@ -78,14 +78,14 @@ class MaterialsProjectQuery(BaseModel):
         ge=0,
         le=10,
         title="Most above the hull (eV/atom)",
-        description="Energy above hull of the material that is screened. Left out: any, and unknown ones.",
+        description="Energy above hull of the material that is screened; none takes any, and unknown ones.",
     )
     max_sites: int | None = Field(
         default=300,
         ge=1,
         le=5000,
         title="Most sites",
-        description="Largest cell, as the database has it. Left out: any.",
+        description="Largest cell, as the database has it; none takes any.",
     )
     voltage_min_v: float | None = Field(
         default=None, ge=-10, le=10, title="Least voltage (V)", description="Of electrodes, on average."

@@ -1,12 +1,9 @@
 """Whether the Materials Project's failures are waited out, told apart and told, and its key kept."""
 
 import logging
-import threading
-import time
 import traceback
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
@@ -15,8 +12,6 @@ from tasks.candidates.materials_project_client import (
     ApiKeyError,
     MaterialsProjectError,
     Patience,
-    read_api_key,
-    read_endpoint,
 )
 from tasks.candidates.materials_project_session import retry_after_s
 from tests.servers.materials_project import KEY
@@ -220,106 +215,3 @@ def test_the_index_begins_again_when_the_number_of_documents_moves(mp_server, so
         mp_server.faults.then(lambda: mp_server.world.add(7), after=2 + 3 * k)
     with pytest.raises(MaterialsProjectError, match="being changed"):
         names(source)
-
-
-def test_the_key_is_taken_from_the_first_variable_that_holds_one(monkeypatch):
-    keys = {"LIHOP_MP_API_KEY": "a" * 32, "MP_API_KEY": "b" * 32, "PMG_MAPI_KEY": "c" * 32}
-    for name, key in keys.items():
-        monkeypatch.setenv(name, f" {key}\n")
-    for name, key in keys.items():
-        assert read_api_key() == key
-        monkeypatch.delenv(name)
-
-
-def test_a_missing_key_says_how_to_get_one(mp_server, monkeypatch):
-    from pymatgen.core import SETTINGS
-
-    monkeypatch.delenv("LIHOP_MP_API_KEY")
-    monkeypatch.delitem(SETTINGS, "PMG_MAPI_KEY", raising=False)
-    source = MaterialsProjectSource(QUERY)
-    for ask in (source.version, lambda: names(source), lambda: source.fetch(["mp-22526"])):
-        with pytest.raises(ApiKeyError, match=r"materialsproject\.org") as caught:
-            ask()
-        for name in ("LIHOP_MP_API_KEY", "MP_API_KEY", "PMG_MAPI_KEY"):
-            assert name in str(caught.value)
-    assert mp_server.count() == 0
-
-
-@pytest.mark.parametrize(
-    "key", ["q" * 31, "q" * 33, "q" * 16, "q" * 31 + "\u00e9", "q" * 16 + "\n" + "q" * 15]
-)
-def test_a_key_that_can_be_none_is_refused_unsent_and_not_told(mp_server, monkeypatch, key):
-    monkeypatch.setenv("LIHOP_MP_API_KEY", key)
-    with pytest.raises(ApiKeyError, match=f"LIHOP_MP_API_KEY holds {len(key)} characters.*32") as caught:
-        names(MaterialsProjectSource(QUERY))
-    assert "qqqq" not in told(caught)
-    frame = caught.tb
-    while frame is not None:
-        ours = not frame.tb_frame.f_code.co_name.startswith("test_")
-        assert not (ours and any(key in str(value) for value in frame.tb_frame.f_locals.values()))
-        frame = frame.tb_next
-    assert mp_server.count() == 0
-
-
-def test_a_key_that_a_server_repeats_is_not_told(monkeypatch, waits, caplog):
-    class Echo(BaseHTTPRequestHandler):
-        def do_GET(self):
-            key = self.headers.get("x-api-key", "")
-            status, body = (400, f'{{"detail": "bad request by {key}"}}') if key else (
-                200, '{"version": "0.86.3", "db_version": "1", "access_controlled_batch_ids": []}'
-            )  # fmt: skip
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        def log_message(self, *args):
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-        monkeypatch.setenv("LIHOP_MP_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
-        monkeypatch.setenv("LIHOP_MP_API_KEY", KEY)
-        source = MaterialsProjectSource(QUERY, sleep=waits.append)
-        with caplog.at_level(logging.DEBUG), pytest.raises(MaterialsProjectError) as caught:
-            names(source)
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-    assert "bad request by ***" in str(caught.value)
-    assert KEY not in told(caught) + caplog.text
-
-
-@pytest.mark.parametrize(
-    ("given", "found"),
-    [
-        ("", ""),
-        ("https://mp.example.org/api", "https://mp.example.org/api/"),
-        ("http://localhost:8000/", "http://localhost:8000/"),
-    ],
-)
-def test_endpoints_that_are_used(monkeypatch, given, found):
-    monkeypatch.setenv("LIHOP_MP_ENDPOINT", given)
-    assert read_endpoint() == found
-
-
-@pytest.mark.parametrize(
-    "given",
-    ["http://mp.example.org/", "ftp://localhost/", "mp.example.org", "https://u:secret@mp.example.org/"],
-)
-def test_endpoints_where_the_key_would_be_seen_are_refused(monkeypatch, given):
-    monkeypatch.setenv("LIHOP_MP_ENDPOINT", given)
-    with pytest.raises(MaterialsProjectError, match="LIHOP_MP_ENDPOINT") as caught:
-        read_endpoint()
-    assert "secret" not in str(caught.value)
-
-
-def test_waits_double_up_to_a_bound():
-    patience = Patience(first_wait_s=1.0, longest_wait_s=5.0, longest_retry_after_s=9.0)
-    assert [patience.wait_s(k, None) for k in (1, 2, 3, 4, 5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
-    assert [patience.wait_s(1, asked) for asked in (0.0, 4.0, 1e9)] == [0.0, 4.0, 9.0]
-    assert MaterialsProjectSource(QUERY)._sleep is time.sleep
