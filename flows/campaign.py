@@ -140,8 +140,8 @@ def _leave(context: Context, error: BaseException) -> None:
         context.recorder.finish_run(
             context.run_id, status="failed", n_candidates=0, n_computed=0, n_reused=0, n_failed=0
         )
-        # A source that cannot be used has left nothing to see.
-        if not isinstance(error, SourceError):
+        # A source that cannot be used has left nothing to see, unless there was something before.
+        if not isinstance(error, SourceError) or context.recorder.paths.published.exists():
             context.recorder.publish()
 
 
