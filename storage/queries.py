@@ -106,7 +106,7 @@ def material(db: str | Path, query: str) -> list[Record]:
         Ranking rows, empty when nothing fits, several when several fit.
     """
     tiers = (
-        "c.material_id = $query OR c.structure_hash = $query",
+        "c.material_id = $query OR c.structure_hash = $query OR list_contains(c.other_ids, $query)",
         "lower($query) IN (lower(c.formula), lower(c.name), lower(c.material_id))",
         "contains(lower(c.name), lower($query))",
     )
@@ -118,7 +118,7 @@ def material(db: str | Path, query: str) -> list[Record]:
                 connection,
                 "SELECT * FROM rankings AS r WHERE EXISTS (SELECT 1 FROM candidates AS c WHERE "  # noqa: S608
                 f"c.material_key = r.material_key AND c.working_ion = r.working_ion AND ({tier})) "
-                "ORDER BY barrier_at_dim_ev ASC NULLS LAST, material_id, structure_hash",
+                "ORDER BY barrier_at_dim_ev ASC NULLS LAST, material_id, state DESC, structure_hash",
                 {"query": query},
             ).records()
             if found:

@@ -14,6 +14,7 @@ from flows.cli.output import console, print_json, print_table
 from flows.cli.why import refuse_with_why, show_why
 from flows.settings import resolve
 from storage import queries
+from storage.queries import Record
 from storage.records import Reason, Stage
 
 Database = Annotated[
@@ -26,6 +27,7 @@ RANK_COLUMNS = {
     "rank": "#",
     "material_id": "material",
     "formula": "formula",
+    "state": "state",
     "percolation_dim": "dim",
     "direction_conventional": "along",
     "barrier_at_dim_ev": "eV",
@@ -97,8 +99,10 @@ def rank(
     if as_json:
         print_json(rows)
         return
-    wide = console().width >= WIDE
-    columns = {key: text for key, text in RANK_COLUMNS.items() if wide or key not in WIDE_ONLY}
+    hidden = set() if console().width >= WIDE else WIDE_ONLY
+    if all(row["state"] == "discharged" for row in rows):
+        hidden = hidden | {"state"}
+    columns = {key: text for key, text in RANK_COLUMNS.items() if key not in hidden}
     print_table(
         rows, columns, title=RANK_TITLE, digits={"capacity_mah_g": 0}, whole={"material_id", "formula"}
     )
@@ -126,6 +130,13 @@ def show(
     export: Annotated[
         str | None, typer.Option(help="Write the network, all equivalent hops: NAME.json or NAME.extxyz.")
     ] = None,
+    state: Annotated[
+        str | None,
+        typer.Option(
+            help="State of charge, discharged or charged. Left out, cards are of both, and all else is of "
+            "the discharged one."
+        ),
+    ] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -141,6 +152,7 @@ def show(
         raise UsageError(
             f"no material is called {material!r} in {path}; `lihop rank` lists those there are, by identifier"
         )
+    rows = _in_state(rows, state, several=not (why or network or hop is not None))
     if why:
         show_why(path, rows, hop, model=resolve({}).model, as_json=as_json)
         return
@@ -161,6 +173,26 @@ def show(
             print_table(content["hops"], HOP_COLUMNS, title="Symmetry-distinct hops")
         if content["failures"]:
             print_table(content["failures"], FAILURE_COLUMNS, title="Failures")
+
+
+def _in_state(rows: list[Record], state: str | None, *, several: bool) -> list[Record]:
+    """Return the rows of one state of charge, or of all where none was asked for and several can be shown.
+
+    Raises
+    ------
+    UsageError
+        When there is no such state, or none of the rows is of it.
+    """
+    there = sorted({row["state"] for row in rows})
+    if state is None and (several or len(there) == 1):
+        return rows
+    wanted = "discharged" if state is None else state
+    if wanted not in there:
+        raise UsageError(
+            f"--state {wanted}: {rows[0]['material_id']} was screened {' and '.join(there)}; name one of "
+            "these, or screen it in that state first"
+        )
+    return [row for row in rows if row["state"] == wanted]
 
 
 def sql(

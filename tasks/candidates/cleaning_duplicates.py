@@ -34,7 +34,7 @@ no atom lies further than 0.1 edges (about 0.2 Å) from its place in the other a
 
 @dataclass
 class _Group:
-    """Materials that stand for themselves, of one formula, working ion and state, as arrays that grow."""
+    """Materials that stand for themselves, of one formula, working ion and state."""
 
     rows: list[_Compared] = field(default_factory=list)
     volumes_ang3: list[float] = field(default_factory=list)
@@ -51,7 +51,7 @@ class _Group:
         if len(places) == 0:
             return []
         differences = np.abs(np.array([self.fingerprints[k] for k in places]) - one.fingerprint())
-        alike = (differences <= SHELL_TOLERANCE).all(axis=(1, 2))
+        alike = (differences <= SHELL_TOLERANCE).all(axis=(1, 2, 3))
         return [self.rows[k] for k in places[alike]]
 
     def add(self, one: _Compared) -> None:
@@ -98,30 +98,40 @@ def merge_duplicates(candidates: Sequence[Candidate]) -> dict[str, str]:
     candidates : sequence of Candidate
         Of any formulas, ions and states.
     """
-    matcher = StructureMatcher()
+    alike: dict[tuple[str, str, str], list[Candidate]] = {}
+    for candidate in candidates:
+        alike.setdefault((candidate.formula, candidate.working_ion, candidate.state), []).append(candidate)
     keys: dict[str, str] = {}
-    groups: dict[tuple[str, str, str], _Group] = {}
+    for some in alike.values():
+        # One after another, so that the structures of one formula alone are held in memory.
+        keys |= _merge_alike(some)
+    return keys
+
+
+def _merge_alike(candidates: Sequence[Candidate]) -> dict[str, str]:
+    """Merge candidates of one formula, working ion and state."""
+    digests = {row.structure_hash for row in candidates}
+    if len(digests) == 1:
+        return {digest: digest for digest in digests}
+    matcher, group = StructureMatcher(), _Group()
+    keys: dict[str, str] = {}
     for candidate in candidates:
         if candidate.structure_hash in keys:
             continue
         one = _Compared(candidate)
-        group = groups.setdefault((candidate.formula, candidate.working_ion, candidate.state), _Group())
-        first = next(
-            (
-                other
-                for other in group.near(one)
-                if matcher.fit(one.reduced(), other.reduced(), skip_structure_reduction=True)
-            ),
-            None,
-        )
-        if first is None:
+        same = next((other for other in group.near(one) if _fit(matcher, one, other)), None)
+        if same is None:
             group.add(one)
-        keys[candidate.structure_hash] = one.structure_hash if first is None else first.structure_hash
+        keys[one.structure_hash] = one.structure_hash if same is None else same.structure_hash
     return keys
 
 
+def _fit(matcher: StructureMatcher, one: _Compared, other: _Compared) -> bool:
+    return bool(matcher.fit(one.reduced(), other.reduced(), skip_structure_reduction=True))
+
+
 def fingerprint(structure: Structure) -> NDArray[np.float64]:
-    """Return the mean distance to the k-th nearest neighbour for each element, in edges of an atom's cube.
+    """Return how far the k-th nearest neighbours of each element are, in edges of the cube that an atom has.
 
     It does not depend on the cell, the order of sites, the origin or the volume, and is no function of the
     space group, which a small distortion changes at once.
@@ -133,15 +143,16 @@ def fingerprint(structure: Structure) -> NDArray[np.float64]:
 
     Returns
     -------
-    ndarray of shape (E, 12)
-        A row an element, by atomic number.
+    ndarray of shape (E, 3, 12)
+        For each element, by atomic number: the mean, the least and the largest such distance of its atoms.
     """
     lattice = structure.lattice.get_lll_reduced_lattice()
     frac = lattice.get_fractional_coords(structure.cart_coords) % 1.0
     edge_ang = float(structure.volume / len(structure)) ** (1.0 / 3.0)
     numbers = np.array(structure.atomic_numbers)
     nearest = _nearest_ang(frac, np.asarray(lattice.matrix), edge_ang) / edge_ang
-    return np.array([nearest[numbers == number].mean(axis=0) for number in np.unique(numbers)])
+    of_elements = [nearest[numbers == number] for number in np.unique(numbers)]
+    return np.array([[some.mean(axis=0), some.min(axis=0), some.max(axis=0)] for some in of_elements])
 
 
 def _nearest_ang(

@@ -58,11 +58,12 @@ def headline(content: Record) -> list[str]:
     row = content["material"]
     known_as = "" if row["name"] is None else f" ({row['name']})"
     lines = [
-        f"{row['formula']}{known_as}  {row['material_id']}",
+        f"{row['formula']}{known_as}  {row['material_id']}{_state(row)}",
         f"  {row['space_group_symbol'] or 'no space group'} ({row['space_group_number'] or '-'}), "
         f"{row['n_sites']} sites in the primitive cell, {number(row['capacity_mah_g'], 0)} mAh/g, "
         f"{number(row['average_voltage_v'], 2)} V",
     ]
+    lines += _origin(row)
     if row["barrier_at_dim_ev"] is None:
         lines.append(f"  no percolation barrier: {row['reason']}. {row['reason_message'] or ''}".rstrip())
         return lines
@@ -80,6 +81,19 @@ def headline(content: Record) -> list[str]:
         lines.append(f"  caution: {row['flags']}")
     lines.append(f"  model {row['method']} {row['model_digest'][:12]}; site energies {row['site_energies']}")
     return lines
+
+
+def _state(row: Record) -> str:
+    """Return the state of charge as text, where it is not the one that structures come in."""
+    ion = row["working_ion"]
+    return "" if row["state"] == "discharged" else f", {row['state']}: a single {ion} in the host"
+
+
+def _origin(row: Record) -> list[str]:
+    """Return the lines on what else a material is called, and whether it was put in order."""
+    others = row["other_ids"]
+    lines = [f"  also called {', '.join(others)}"] if others else []
+    return lines if row["ordering"] is None else [*lines, f"  was disordered: {row['ordering']}"]
 
 
 def bottleneck(percolation: Record, dim: int) -> str:

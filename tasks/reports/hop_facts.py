@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 Record = dict[str, Any]
 
-OF_MATERIAL = ("material_id", "formula", "name", "working_ion", "structure_hash")
+OF_MATERIAL = ("material_id", "formula", "name", "working_ion", "state", "structure_hash")
 OF_HOP = (
     "edge_id", "i", "j", "distance_ang", "multiplicity", "direction_symmetric", "mechanism", "blocked_by",
 )  # fmt: skip
@@ -96,7 +96,7 @@ def build_hop(
     -------
     dict
         Ready for JSON but for NaN, which stands for what does not exist. The material
-        (``material_id``, ``formula``, ``name``, ``working_ion``, ``structure_hash``) and the hop
+        (``material_id``, ``formula``, ``name``, ``working_ion``, ``state``, ``structure_hash``) and the hop
         (``number``, ``edge_id``, ``i``, ``j``, ``image``, ``also_vacant`` (site and image),
         ``also_vacant_ang``, ``distance_ang``, ``multiplicity``, ``direction_symmetric``,
         ``mechanism``, ``blocked_by``), then

@@ -22,7 +22,7 @@ Record = dict[str, Any]
 OCCUPIED, EMPTY = "occupied", "empty"
 
 OF_MATERIAL = (
-    "material_id", "formula", "name", "working_ion", "structure_hash", "space_group_symbol",
+    "material_id", "formula", "name", "working_ion", "state", "structure_hash", "space_group_symbol",
     "space_group_number", "percolation_dim", "barrier_at_dim_ev", "lower_ev", "upper_ev", "reason",
 )  # fmt: skip
 NOT_OF_HOP = ("structure_hash", "working_ion", "material_id", "orbit", "orbit_also_vacant", "ox", "oy", "oz")

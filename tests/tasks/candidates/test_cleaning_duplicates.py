@@ -106,13 +106,13 @@ def test_states_of_one_structure_are_two_materials() -> None:
 
 
 def neighbours_by_hand(structure: Structure) -> np.ndarray:
-    """The mean distance to the nearest neighbours of each element, by pymatgen's own search."""
+    """How far the nearest neighbours of each element are, by pymatgen's own search."""
     edge = (structure.volume / len(structure)) ** (1 / 3)
     rows: dict[int, list] = {}
     for site in structure:
         found = sorted(n.nn_distance for n in structure.get_neighbors(site, 9.0))[:SHELL]
         rows.setdefault(site.specie.Z, []).append(np.array(found) / edge)
-    return np.array([np.mean(rows[z], axis=0) for z in sorted(rows)])
+    return np.array([[f(rows[z], axis=0) for f in (np.mean, np.min, np.max)] for z in sorted(rows)])
 
 
 def test_fingerprints_are_those_of_a_search_by_hand() -> None:

@@ -12,6 +12,7 @@ ROW = {
     "barrier_at_dim_ev": 0.31, "lower_ev": 0.2, "upper_ev": 0.5, "percolation_dim": 1,
     "direction_conventional": "[010]", "flags": None, "method": "cnn", "model_digest": "0123456789abcdef",
     "site_energies": "unknown", "reason": None, "reason_message": None,
+    "working_ion": "Li", "state": "discharged", "other_ids": None, "ordering": None,
 }  # fmt: skip
 COLUMNS = ("barrier_{}d_ev", "lower_{}d_ev", "upper_{}d_ev", "limiting_edge_{}d")
 PERCOLATION = {name.format(dim): None for dim in (1, 2, 3) for name in COLUMNS}
@@ -77,3 +78,11 @@ def test_sites_are_those_of_the_working_ion():
     assert [(row["index"], row["element"]) for row in found] == [(0, "Li"), (2, "Li")]
     assert (found[1]["a"], found[1]["b"], found[1]["c"]) == (0.2, 0.0, 0.5)
     assert sites(None, "Li") == []
+
+
+def test_state_other_names_and_ordering_are_shown():
+    row = ROW | {"state": "charged", "other_ids": ["m2", "m3"], "ordering": "lowest Ewald energy of 2"}
+    lines = headline({"material": row, "percolation": PERCOLATION | {"bottlenecks_json": None}})
+    assert lines[0] == "LiFePO4 (triphylite)  m1, charged: a single Li in the host"
+    assert "  also called m2, m3" in lines
+    assert "  was disordered: lowest Ewald energy of 2" in lines
