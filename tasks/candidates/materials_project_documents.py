@@ -39,7 +39,7 @@ SHOWN_CHARACTERS = 300
 
 
 def normal_id(given: object) -> str:
-    """Return an id in its one spelling: mp-22526 where there is such a number, else mp-vwyxj.
+    """Return an id in its one spelling: mp-22526 where there is such a number, else mp-aaavwyxj.
 
     Raises
     ------
@@ -50,7 +50,9 @@ def normal_id(given: object) -> str:
 
     if not isinstance(given, str) or MATERIAL_ID.fullmatch(given) is None:
         raise ValueError(f"{shown(given)} is no id of the Materials Project, such as mp-22526 or mp-aaaabhik")
-    return str(format_identifier(given, legacy=True))
+    # Letters may be padded or not, and where they have no number the client leaves them as they are.
+    padded = str(format_identifier(given, legacy=False)) if given.startswith("mp-") else given
+    return str(format_identifier(padded, legacy=True))
 
 
 def other_spellings(material_id: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from emmet.core.types.typing import format_identifier
 from storage.records import Reason
 from tasks.candidates.entries import content_digest
 from tasks.candidates.materials_project import MaterialsProjectQuery, MaterialsProjectSource
+from tasks.candidates.materials_project_documents import normal_id, other_spellings
 from tasks.candidates.source import RejectedError
 from tests.servers.materials_project import KEY
 
@@ -252,6 +253,17 @@ def test_a_malformed_document_is_quarantined_and_the_others_are_kept(mp_server, 
     assert len(bad.message) < 2000
 
 
+def test_one_malformed_document_among_a_thousand(mp_server):
+    mp_server.world.add(1000)
+    mp_server.faults.malform("mp-22526", put={"structure": {"sites": None}})
+    source = MaterialsProjectSource(MaterialsProjectQuery(**ALONE))
+    index = indexed(source)
+    fetched = source.fetch(sorted(index))
+    assert [bad.entry_id for bad in fetched.quarantined] == ["mp-22526"]
+    assert {entry.entry_id for entry in fetched.entries} == set(index) - {"mp-22526"}
+    assert len(index) == len(mp_server.world.ids(ion="Li")) > 600
+
+
 def test_unknown_elements_and_missing_structures_are_quarantined(mp_server):
     one, other = mp_server.world.ids(ion="Li")[:2]
     matrix = [[4, 0, 0], [0, 4, 0], [0, 0, 4]]
@@ -342,6 +354,32 @@ def test_every_search_has_a_filter():
         query = MaterialsProjectQuery(kind=kind, e_above_hull_max_ev=None, max_sites=None, **more)
         assert query.summary_filters()["elements"]
         assert query.electrode_filters()["working_ion"] == "Li"
+
+
+@pytest.mark.parametrize(
+    ("given", "normal", "others"),
+    [
+        ("mp-22526", "mp-22526", ("mp-aaaabhik",)),
+        ("mp-aaaabhik", "mp-22526", ("mp-aaaabhik",)),
+        ("mp-bhik", "mp-22526", ("mp-aaaabhik",)),
+        # Above the last number there is only the one with letters.
+        ("mp-vwyxj", "mp-aaavwyxj", ()),
+        ("mp-aaavwyxj", "mp-aaavwyxj", ()),
+        ("mp-9999999", "mp-aaavwyxj", ()),
+        # Its letters are those of mp-12, another material.
+        ("mvc-12", "mvc-12", ()),
+    ],
+)
+def test_spellings(given, normal, others):
+    assert normal_id(given) == normal
+    assert other_spellings(normal) == others
+    assert all(normal_id(one) == normal for one in others)
+
+
+@pytest.mark.parametrize("given", ["22526", "LiCoO2", "mp-22526_Li", "mp-", None, 22526, ["mp-22526"]])
+def test_what_is_no_id_is_refused(given):
+    with pytest.raises(ValueError, match="no id of the Materials Project"):
+        normal_id(given)
 
 
 def test_citation_names_paper_version_and_licence():
