@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import os
 import warnings
 from dataclasses import dataclass
@@ -194,11 +193,8 @@ class FilesSource:
     def _read_table(self, place: Place) -> list[TableRow]:
         if place.rows is None:
             raise ValueError("no rows are named")
-        if place.member is not None:
-            stream = io.BytesIO(read_member(place, self._max_bytes))
-            return read_rows(stream, place.name, place.rows, self._max_bytes)
-        with Path(place.file).open("rb") as file:
-            return read_rows(file, place.name, place.rows, self._max_bytes)
+        table = Path(place.file) if place.member is None else read_member(place, self._max_bytes)
+        return read_rows(table, place.name, place.rows, self._max_bytes)
 
     def _of_row(self, row: TableRow, table: str) -> RawMaterial | Rejected:
         ref = f"{table}#{row.number}"

@@ -81,12 +81,10 @@ def read_member(place: Place, largest_bytes: int) -> bytes:
     """
     path = Path(place.file)
     at = 0 if place.at is None else place.at
-    with _LOCK:
-        if path.name.lower().endswith(".zip"):
-            archive, members = _kept(path, _open_zip)
-            with archive.open(members[at]) as stream:
-                return _all_of(stream, largest_bytes)
-        unpacked = _kept(path, _open_tar)
+    if path.name.lower().endswith(".zip"):
+        with _kept(path, _open_zip) as (archive, members), archive.open(members[at]) as stream:
+            return _all_of(stream, largest_bytes)
+    with _kept(path, _open_tar) as unpacked:
         unpacked.seek(at)
         content = unpacked.read(min(place.size or 0, largest_bytes))
     if len(content) != place.size:
@@ -101,13 +99,16 @@ _KEPT: dict[tuple[object, ...], object] = {}
 Opened = TypeVar("Opened")
 
 
-def _kept(path: Path, opener: Callable[[Path], Opened]) -> Opened:
+@contextmanager
+def _kept(path: Path, opener: Callable[[Path], Opened]) -> Iterator[Opened]:
     # A process that was forked shares the place in the file with its parent, and so opens its own.
     key = (os.getpid(), str(path), path.stat().st_mtime_ns, path.stat().st_size)
-    if key not in _KEPT:
+    with _LOCK:
+        opened = cast("Opened", _KEPT[key]) if key in _KEPT else opener(path)
+        # It is put back whole, or not at all: a time limit may come up in the middle.
         _KEPT.clear()
-        _KEPT[key] = opener(path)
-    return cast("Opened", _KEPT[key])
+        yield opened
+        _KEPT[key] = opened
 
 
 def _open_zip(path: Path) -> tuple[zipfile.ZipFile, dict[int, zipfile.ZipInfo]]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import math
+import os
+import threading
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -17,6 +20,7 @@ from tasks.candidates.files_places import Listed, Place, Rows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from pyarrow.parquet import ParquetFile
     from pymatgen.core import Structure
@@ -27,10 +31,6 @@ NUMBERS = ("e_above_hull_ev", "average_voltage_v")
 ID_COLUMN = "material_id"
 
 ROWS_AN_ITEM = 50
-LARGE_GROUP = 10_000
-ROWS_OF_LARGE_GROUP = 500
-"""A row group of Parquet is read from its start: of a large one, an item takes more rows at a time."""
-
 BUFFER_BYTES = 1 << 20
 REST = "neither this row nor what follows can be read"
 
@@ -91,10 +91,33 @@ def list_rows(stream: IO[bytes], place: Place, longest_bytes: int) -> Iterator[L
         yield Listed(f"#{rows.first}" if last == rows.first else f"#{rows.first}-{last}", digest, there)
 
 
-def read_rows(stream: IO[bytes], name: str, rows: Rows, longest_bytes: int) -> list[TableRow]:
-    """Return some rows of a table; one that cannot be read costs the others nothing."""
-    reading = _read_csv if PurePath(name).suffix.lower() == ".csv" else _read_parquet
-    return list(reading(stream, rows, longest_bytes))
+def read_rows(table: Path | bytes, name: str, rows: Rows, longest_bytes: int) -> list[TableRow]:
+    """Return some rows of a table; one that cannot be read costs the others nothing.
+
+    Parameters
+    ----------
+    table : Path or bytes
+        Where the table lies, or all of it.
+    name : str
+        The name that tells its format.
+    rows : Rows
+        Which rows.
+    longest_bytes : int
+        Longest cell that is read.
+
+    Raises
+    ------
+    TableError
+        When it is not the table that was listed.
+    """
+    if PurePath(name).suffix.lower() == ".csv":
+        with io.BytesIO(table) if isinstance(table, bytes) else table.open("rb") as stream:
+            found = _read_csv(stream, rows, longest_bytes)
+    else:
+        found = _read_parquet(table, rows, longest_bytes)
+    if len(found) < rows.count:
+        raise TableError(f"it has {len(found)} of {rows.count} rows that were there; it changed meanwhile")
+    return found
 
 
 def _wanted(columns: Sequence[str]) -> dict[str, str]:
@@ -238,21 +261,18 @@ def _read_csv(stream: IO[bytes], rows: Rows, longest_bytes: int) -> list[TableRo
     return found
 
 
-def _open_parquet(stream: IO[bytes]) -> ParquetFile:
+def _open_parquet(table: Path | IO[bytes]) -> ParquetFile:
     from pyarrow.parquet import ParquetFile
 
     try:
-        return ParquetFile(stream, buffer_size=BUFFER_BYTES, pre_buffer=False)
+        return ParquetFile(table, buffer_size=BUFFER_BYTES, pre_buffer=False)
     except Exception as error:
         raise TableError(f"it cannot be read as Parquet ({error}); check that it is complete") from error
 
 
-def _batches(
-    file: ParquetFile, group: int, columns: Sequence[str], size: int
-) -> Iterator[list[dict[str, Any]]]:
-    # Cells of dates and decimals do not matter: the columns that are read hold text, numbers or objects.
+def _batches(file: ParquetFile, group: int, columns: Sequence[str]) -> Iterator[list[dict[str, Any]]]:
     for batch in file.iter_batches(
-        batch_size=size, row_groups=[group], columns=list(columns), use_threads=False
+        batch_size=ROWS_AN_ITEM, row_groups=[group], columns=list(columns), use_threads=False
     ):
         yield batch.to_pylist()
 
@@ -262,24 +282,58 @@ def _list_parquet(stream: IO[bytes], _longest_bytes: int) -> Iterator[tuple[Rows
     wanted = _wanted(file.schema_arrow.names)
     first = 1
     for group in range(file.num_row_groups):
-        n_rows = file.metadata.row_group(group).num_rows
-        size, skip = (ROWS_OF_LARGE_GROUP if n_rows > LARGE_GROUP else ROWS_AN_ITEM), 0
-        for cells in _batches(file, group, list(wanted.values()), size):
+        skip = 0
+        for cells in _batches(file, group, list(wanted.values())):
             text = json.dumps([wanted, cells], sort_keys=True, default=str)
             yield Rows(first, len(cells), group, skip), hashlib.sha256(text.encode()).hexdigest()
             first, skip = first + len(cells), skip + len(cells)
 
 
-def _read_parquet(stream: IO[bytes], rows: Rows, longest_bytes: int) -> Iterator[TableRow]:
-    file = _open_parquet(stream)
-    wanted = _wanted(file.schema_arrow.names)
-    every = chain.from_iterable(_batches(file, rows.at, list(wanted.values()), ROWS_AN_ITEM))
-    for number, row in enumerate(islice(every, rows.skip, rows.skip + rows.count), rows.first):
-        cells = {name: row[column] for name, column in wanted.items()}
+class _Cursor:
+    """A place in a row group, which only goes forward: to find it anew costs a pass over all before it."""
+
+    def __init__(self, table: Path | IO[bytes], group: int) -> None:
+        file = _open_parquet(table)
+        self.wanted = _wanted(file.schema_arrow.names)
+        self.rows = chain.from_iterable(_batches(file, group, list(self.wanted.values())))
+        self.at = 0
+
+    def take(self, skip: int, count: int) -> list[dict[str, Any]]:
+        """Return the cells of some rows, by the names that this module gives columns."""
+        some = list(islice(self.rows, skip - self.at, skip - self.at + count))
+        self.at = skip + count
+        return [{name: row[column] for name, column in self.wanted.items()} for row in some]
+
+
+_LOCK = threading.Lock()
+_KEPT: dict[tuple[object, ...], _Cursor] = {}
+"""Where the last rows were read, in this process: items are read in order."""
+
+
+def _cells(table: Path | bytes, rows: Rows) -> list[dict[str, Any]]:
+    if isinstance(table, bytes):
+        return _Cursor(io.BytesIO(table), rows.at).take(rows.skip, rows.count)
+    state = table.stat()
+    key = (os.getpid(), str(table), state.st_mtime_ns, state.st_size, rows.at)
+    with _LOCK:
+        cursor = _KEPT.get(key)
+        # It is put back whole, or not at all: a time limit may come up in the middle.
+        _KEPT.clear()
+        if cursor is None or cursor.at > rows.skip:
+            cursor = _Cursor(table, rows.at)
+        found = cursor.take(rows.skip, rows.count)
+        _KEPT[key] = cursor
+    return found
+
+
+def _read_parquet(table: Path | bytes, rows: Rows, longest_bytes: int) -> list[TableRow]:
+    found = []
+    for number, cells in enumerate(_cells(table, rows), rows.first):
         cell = cells["structure"]
         if isinstance(cell, str | bytes) and len(cell) > longest_bytes:
             most = f"allowed are {longest_bytes / 1e6:g} MB; raise --max-file-mb"
             why = f"the cell has {len(cell) / 1e6:.1f} MB, {most}"
-            yield TableRow(number, ValueError(why), _id(cells))
+            found.append(TableRow(number, ValueError(why), _id(cells)))
         else:
-            yield _row(number, cells)
+            found.append(_row(number, cells))
+    return found

@@ -9,6 +9,7 @@ import os
 import pickle
 import tarfile
 import zipfile
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
@@ -34,6 +35,7 @@ def rock_salt(edge_ang: float = 4.0) -> Structure:
     )
 
 
+@cache
 def cif(edge_ang: float = 4.0) -> bytes:
     return str(CifWriter(rock_salt(edge_ang))).encode()
 

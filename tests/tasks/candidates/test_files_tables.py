@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import pickle
+from functools import cache
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -16,7 +17,8 @@ from pymatgen.io.cif import CifWriter
 from storage.records import Reason
 from tasks.candidates import files_tables
 from tasks.candidates.files import FilesSource
-from tasks.candidates.source import EmptySourceError, RawMaterial, Rejected, SourceError
+from tasks.candidates.source import EmptySourceError, RawMaterial, Rejected, RejectedError, SourceError
+from tasks.limits import TimeLimitError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +30,7 @@ def rock_salt(edge_ang: float = 4.0) -> Structure:
     )
 
 
+@cache
 def cif(edge_ang: float = 4.0) -> str:
     return str(CifWriter(rock_salt(edge_ang)))
 
@@ -67,8 +70,6 @@ def read_all(source: FilesSource) -> list[RawMaterial | Rejected]:
 @pytest.fixture
 def few_rows_an_item(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(files_tables, "ROWS_AN_ITEM", 3)
-    monkeypatch.setattr(files_tables, "LARGE_GROUP", 6)
-    monkeypatch.setattr(files_tables, "ROWS_OF_LARGE_GROUP", 5)
 
 
 @pytest.mark.parametrize("group", [1000, 4, 1])
@@ -93,6 +94,50 @@ def test_rows_are_those_written_whatever_the_items(tmp_path: Path, suffix: str, 
         assert one.source_ref == f"{path.name}#{k + 1}"
         assert one.e_above_hull_ev == pytest.approx(k / 1000)
         assert one.average_voltage_v == (None if k % 2 else 3.5)
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+@pytest.mark.usefixtures("few_rows_an_item")
+def test_items_are_read_in_any_order(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"t{suffix}"
+    (write_csv if suffix == ".csv" else write_parquet)(path, rows_of(8))
+    source = FilesSource(str(path))
+    items = source.items()
+    for k in (2, 0, 0, 1, 2):
+        expected = [f"m-{row}" for row in range(3 * k, min(3 * k + 3, 8))]
+        assert [one.material_id for one in source.read(items[k])] == expected
+
+
+@pytest.mark.usefixtures("few_rows_an_item")
+def test_reading_that_was_cut_off_leaves_no_wrong_place_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = FilesSource(str(write_parquet(tmp_path / "t.parquet", rows_of(8))))
+    items = source.items()
+    source.read(items[0])
+    batches = files_tables._Cursor.take
+
+    def cut(cursor: files_tables._Cursor, skip: int, count: int) -> list:
+        batches(cursor, skip, count)
+        raise TimeLimitError("too long")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(files_tables._Cursor, "take", cut)
+        with pytest.raises(TimeLimitError):
+            source.read(items[1])
+    for k in (1, 2):
+        expected = [f"m-{row}" for row in range(3 * k, min(3 * k + 3, 8))]
+        assert [one.material_id for one in source.read(items[k])] == expected
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_table_that_lost_rows_since_it_was_listed_says_so(tmp_path: Path, suffix: str) -> None:
+    write = write_csv if suffix == ".csv" else write_parquet
+    source = FilesSource(str(write(tmp_path / f"t{suffix}", rows_of(3))))
+    (item,) = source.items()
+    write(tmp_path / f"t{suffix}", rows_of(2))
+    with pytest.raises(RejectedError, match="2 of 3 rows that were there"):
+        source.read(item)
 
 
 @pytest.mark.usefixtures("few_rows_an_item")
