@@ -82,7 +82,7 @@ THIRD = [
     "pymatgen.core", "pymatgen.io.cif", "pymatgen.analysis.structure_matcher",
     "pymatgen.analysis.bond_valence", "sklearn.ensemble", "scipy.stats", "scipy.spatial", "duckdb", "pyarrow",
     "ase", "spglib", "ripser", "typer", "rich", "matplotlib", "matplotlib.figure", "pydantic_settings",
-    "safetensors.torch", "filelock",
+    "safetensors.torch", "filelock", "requests",
 ]  # fmt: skip
 
 
