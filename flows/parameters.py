@@ -97,8 +97,8 @@ class ScreenParameters(Asking):
     path: str | None = Field(
         default=None,
         title="Path",
-        description="With source 'files': a structure file (CIF, POSCAR, extxyz, JSON), a table of them (CSV, "
-        "Parquet), an archive (zip, tar), or a folder of all those.",
+        description="With source 'files': a structure file (CIF, POSCAR, extxyz, JSON), a table (CSV, "
+        "Parquet), an archive (zip, tar), or a folder of all these.",
     )
     working_ion: WorkingIon = Field(
         default="Li", title="Working ion", description="Element symbol of the ion that moves."
