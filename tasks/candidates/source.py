@@ -50,7 +50,8 @@ class SourceItem:
     source : str
         Name of the source.
     item_id : str
-        Identifier within the source; a material read from the item carries it, or starts with it.
+        Identifier within the source; a material read from the item carries it, or starts with it, or is named
+        by its row where the item is a range of rows.
     location : str
         What the source needs to find the item again (a path, an id).
     digest : str
