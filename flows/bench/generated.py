@@ -122,6 +122,7 @@ def _candidates(block: Block, random: np.random.Generator) -> pa.Table:
         "formula": [f"LiX{number}O2" for number in range(block.count)],
         "name": block.names,
         "working_ion": "Li",
+        "state": "discharged",
         "n_sites": SITES,
         "n_working_ions": 4,
         "volume_ang3": volume_ang3,

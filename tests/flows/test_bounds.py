@@ -111,9 +111,11 @@ def test_what_fails_again_when_retried_stays_a_failure(bench, slow_fluorides):
 
 
 def test_time_limit_while_reading(bench, monkeypatch):
-    real = files._read_cif
+    real = files.FilesSource._read_file
     monkeypatch.setattr(
-        files, "_read_cif", lambda path: out_of_time() if path.name == "lif.cif" else real(path)
+        files.FilesSource,
+        "_read_file",
+        lambda self, place, item: out_of_time() if item.item_id == "lif.cif" else real(self, place, item),
     )
     write_good(bench.folder, ("lif.cif", "li2o.cif"))
     summary = bench.screen(time_limit_s=LONG_S)

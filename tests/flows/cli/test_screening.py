@@ -44,7 +44,7 @@ class TestScreen:
             (["--source", "files", "--path", "nowhere"], ["nowhere", "no such file or folder"]),
             (["--source", "files"], ["needs a path"]),
             (["--source", "reference", "--path", "."], ["'reference'", "'files'"]),
-            (["--source", "moon"], ["source", "'moon'", "'reference' or 'files'"]),
+            (["--source", "moon"], ["source", "'moon'", "'reference', 'files', 'mp' or 'optimade'"]),
             (["--limit", "0"], ["limit", "greater than or equal to 1"]),
             (["--max-sites", "1"], ["max_sites", "greater than or equal to 2"]),
             (["--cutoff-ang", "-1"], ["cutoff_ang", "greater than 0"]),
