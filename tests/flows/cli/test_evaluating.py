@@ -8,7 +8,7 @@ import json
 import pytest
 
 from flows import evaluate as flow
-from flows import refitting
+from flows import importance, refitting
 from flows.labelled import joined
 from models import baselines, costs
 from models.arrays import host_folds, id_digest
@@ -30,9 +30,9 @@ def splits(monkeypatch):
         asked.append(split)
         return make_rows(40)
 
-    monkeypatch.setattr(flow, "load_labelled", answer)
+    monkeypatch.setattr(importance, "load_labelled", answer)
     # In this process: others would take seconds to import torch, and another test has them.
-    monkeypatch.setattr(flow, "PlainSteps", lambda _pool: RecordingSteps())
+    monkeypatch.setattr(refitting, "PlainSteps", lambda _pool: RecordingSteps())
     return asked
 
 
@@ -51,11 +51,11 @@ class TestAblate:
             for name in ("all", "local alone", "chemistry alone", "without local", "without chemistry"):
                 assert sum(name in line for line in lines) == 1, name
         assert "40 hops of 10 hosts" in result.out
-        assert "fitting predictors" in result.err
+        assert "refitting folds" in result.err
 
     def test_json_has_the_keys_that_scripts_rely_on(self, lihop, splits, checkpoint, monkeypatch):
         two = make_rows(40).only(("local", "topology"))
-        monkeypatch.setattr(flow, "load_labelled", lambda *_given, **_named: two)
+        monkeypatch.setattr(importance, "load_labelled", lambda *_given, **_named: two)
         result = lihop(*self.FLAGS, "--model", checkpoint, "--repeats", "2", "--json")
         found = json.loads(result.out)
         expected = {"dataset", "split", "n", "n_hosts", "n_folds", "members", "repeats", "rows"}
