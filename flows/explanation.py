@@ -104,6 +104,7 @@ def _descriptors(database: str | Path, row: Record, hop: Record) -> Inputs:
     """Describe a stored hop again."""
     from pymatgen.core import Structure
 
+    from tasks.candidates.cleaning_state import CHARGED
     from tasks.descriptors.assemble import describe_batch
     from tasks.descriptors.errors import DescriptorError
     from tasks.hops.sites import Charges
@@ -116,7 +117,9 @@ def _descriptors(database: str | Path, row: Record, hop: Record) -> Inputs:
     charges = queries.charges_of(database, row["structure_hash"])
     values = (None,) * len(structure) if charges is None else tuple(charges)
     try:
-        described = describe_batch([environment(structure, Charges(values=values, method=None), hop)])
+        stripped = row.get("state") == CHARGED
+        env = environment(structure, Charges(values=values, method=None), hop, stripped=stripped)
+        described = describe_batch([env])
     except DescriptorError as error:
         raise FigureError(f"{hop['edge_id']} cannot be described: {error}") from error
     return {str(name): array for name, array in described.items()}

@@ -116,7 +116,9 @@ def sync(parameters: SyncParameters, remote: RemoteSource | None = None) -> Sync
     version = source.version()
     base = _base(source, recorder, version)
     last = store.last_sync()
-    if not parameters.refresh and last is not None and _is_current(last, version):
+    # What an entry holds may hang on what was asked: another query may have left its own content there.
+    current = last is not None and _is_current(last, version) and not store.asked_otherwise_since(last)
+    if not parameters.refresh and last is not None and current:
         return replace(
             base,
             status="dry_run" if parameters.dry_run else "up_to_date",

@@ -104,6 +104,19 @@ class EntryStore:
         )
         return found[0] if found else None
 
+    def asked_otherwise_since(self, sync: Sync) -> bool:
+        """Tell whether the source was asked something else since a sync of this query."""
+        return bool(
+            self._rows(
+                Sync,
+                "source = $source AND query_digest <> $query_digest AND started_at >= $since LIMIT 1",
+                {
+                    "query_digest": self.query_digest,
+                    "since": sync.started_at.astimezone(UTC).replace(tzinfo=None),
+                },
+            )
+        )
+
     def entries(self) -> dict[str, SourceEntry]:
         """Return all entries of the source, whatever the query."""
         return {

@@ -83,8 +83,14 @@ class CleaningSettings:
         # What was not there from the beginning counts where it is asked for: older keys stay what they are.
         settings += ["order_disorder"] if self.order_disorder else []
         settings += [self.state] if self.state != DISCHARGED else []
+        settings += ["capacity by charge"] if ion_charge(self.working_ion) != 1 else []
         text = json.dumps(settings)
         return hashlib.sha256(text.encode()).hexdigest()
+
+
+def ion_charge(working_ion: str) -> int:
+    """Return the charge that a working ion carries in a cathode, in e: the electrons that leave with it."""
+    return int(Element(working_ion).common_oxidation_states[0])
 
 
 def clean(raw: RawMaterial, settings: CleaningSettings, stage_key: str) -> Candidate:
@@ -149,7 +155,10 @@ def _candidate(
         oxidation_states=known if len(known) == len(structure) else None,
         e_above_hull_ev=raw.e_above_hull_ev,
         average_voltage_v=raw.average_voltage_v,
-        capacity_mah_g=n_ions * FARADAY_MAH_MOL / float(structure.composition.weight),
+        capacity_mah_g=n_ions
+        * ion_charge(settings.working_ion)
+        * FARADAY_MAH_MOL
+        / float(structure.composition.weight),
         other_ids=sorted(set(raw.other_ids) - {raw.material_id}) or None,
         max_delta_volume_fraction=raw.max_delta_volume_fraction,
         stability_charge_ev=raw.stability_charge_ev,
@@ -186,7 +195,7 @@ def whole_atoms(raw: RawMaterial, settings: CleaningSettings) -> tuple[Structure
                 "--order-disorder choose one",
                 formula,
             )
-        structure, ordering = order(structure, name)
+        structure, ordering = order(structure, name, settings.symprec_ang)
         # Of an element that few sites hold a little of, not one atom may be left.
         refuse_composition(structure, name, ion)
     refuse_geometry(structure, name)

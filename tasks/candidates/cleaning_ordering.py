@@ -56,7 +56,7 @@ class _Kind:
         return " ".join(f"{symbol}{share:.4g}" for symbol, share in self.shares)
 
 
-def order(structure: Structure, name: str) -> tuple[Structure, str]:
+def order(structure: Structure, name: str, symprec_ang: float = 0.01) -> tuple[Structure, str]:
     """Return an ordered structure in place of a disordered one, and in words how it was ordered.
 
     The smallest supercell of the primitive cell is taken in which every occupancy gives whole atoms, of
@@ -69,6 +69,9 @@ def order(structure: Structure, name: str) -> tuple[Structure, str]:
         Without oxidation states; some of its sites are partly occupied.
     name : str
         What messages call it.
+    symprec_ang : float
+        How far atoms may lie from where the primitive cell would have them, in Å: a wider tolerance would
+        average a distortion away.
 
     Returns
     -------
@@ -83,7 +86,7 @@ def order(structure: Structure, name: str) -> tuple[Structure, str]:
         ``partial_occupancy``, when no such cell is within bounds or oxidation states cannot be told.
     """
     formula = structure.composition.reduced_formula
-    primitive = _sorted(structure.get_primitive_structure())
+    primitive = _sorted(structure.get_primitive_structure(tolerance=symprec_ang))
     kinds = _kinds(primitive)
     cells, counts = _smallest(primitive, kinds, name, formula)
     n_ways = math.prod(

@@ -14,7 +14,6 @@ import orjson
 import requests
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
-SHOWN_CHARACTERS = 200
 
 
 class AnswerError(Exception):
@@ -125,10 +124,10 @@ def _until(date: str) -> float:
 
 
 def _reason(answer: requests.Response) -> str:
-    """Return what the server says of an error, in few words."""
+    """Return what the server says of an error, whole: who cuts it first takes out what must not be told."""
     try:
         body = orjson.loads(answer.content)
     except orjson.JSONDecodeError:
         return str(answer.reason)
     said = body.get("detail", body.get("message")) if isinstance(body, dict) else None
-    return str(answer.reason if said is None else said)[:SHOWN_CHARACTERS]
+    return str(answer.reason if said is None else said)

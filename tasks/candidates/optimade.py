@@ -260,7 +260,9 @@ class OptimadeSource:
     def _fetch_some(self, url: str, ids: Sequence[str]) -> tuple[list[Entry], list[Quarantined]]:
         text = " OR ".join(f"id={json.dumps(name, ensure_ascii=False)}" for name in ids)
         left, good, bad = set(ids), list[Entry](), list[Quarantined]()
+        stated: object = None
         for page in self._pages(url, text, ("id", "type", *FIELDS)):
+            stated = page.meta.get("data_returned") if stated is None else stated
             for document in page.data:
                 if not _is_entry(document) or document["id"] not in left:
                     continue
@@ -273,6 +275,13 @@ class OptimadeSource:
                     bad.append(Quarantined(entry_id, MALFORMED, message))
                 else:
                     good.append(Entry(entry_id, content, content["licence"]))
+        given = len(ids) - len(left)
+        # What a short answer leaves out has not vanished.
+        if isinstance(stated, int) and given != stated:
+            raise SourceError(
+                f"{url} says that {stated} of {len(ids)} entries asked for by their ids are there and gives "
+                f"{given}; try again, as it may have changed meanwhile"
+            )
         return good, bad
 
     def _licence(self, url: str) -> str | None:
@@ -316,6 +325,8 @@ def _place(url: str) -> str:
 
 def _is_entry(document: object) -> bool:
     if not isinstance(document, dict) or document.get("type", "structures") != "structures":
+        return False
+    if not isinstance(document.get("attributes"), dict | None):
         return False
     return isinstance(document.get("id"), str) and bool(document["id"].strip())
 

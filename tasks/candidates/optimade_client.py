@@ -213,8 +213,10 @@ def _content(base_url: str, response: Response) -> bytes:
 
 
 def is_allowed(url: str) -> bool:
-    """Say whether a URL may be asked: https, or http on this computer."""
+    """Say whether a URL may be asked: https, or http on this computer, and no password in it."""
     parts = urlsplit(url)
+    if parts.username is not None or parts.password is not None:
+        return False  # it would stand in ids, citations and the database
     local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and local))
 

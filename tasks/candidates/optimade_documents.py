@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from storage.records import Reason
+from tasks.candidates.entries import content_text
 from tasks.candidates.source import RawMaterial, RejectedError
 
 if TYPE_CHECKING:
@@ -69,6 +70,10 @@ def content_of(
         raise MalformedError(
             f"its structure cannot be made ({' '.join(str(error).split())[:200]})"
         ) from error
+    try:
+        content_text(content).encode()
+    except ValueError as error:  # a number that is none, or half a character
+        raise MalformedError(f"it cannot be kept as JSON ({error})") from error
     return content
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pymatgen.core import Composition, Element
 
 from tasks.candidates import reference, reference_checks
-from tasks.candidates.cleaning import FARADAY_MAH_MOL
+from tasks.candidates.cleaning import FARADAY_MAH_MOL, ion_charge
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +43,9 @@ def capacity_mah_g(formula: str, working_ion: str = "Li") -> float | None:
     """Return the theoretical gravimetric capacity with every working ion removed, None without one."""
     composition = Composition(formula)
     n_ions = composition[Element(working_ion)]
-    return float(n_ions * FARADAY_MAH_MOL / composition.weight) if n_ions > 0 else None
+    return (
+        float(n_ions * ion_charge(working_ion) * FARADAY_MAH_MOL / composition.weight) if n_ions > 0 else None
+    )
 
 
 def _row(entry: ReferenceEntry, results: Sequence[CheckResult]) -> dict[str, Any]:

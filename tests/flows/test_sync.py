@@ -88,6 +88,17 @@ def test_an_unchanged_version_is_not_looked_into(run, remote, database):
     assert done.sync_id == before[0]["sync_id"]
 
 
+def test_what_another_query_may_have_left_there_is_looked_into(run, remote, database):
+    run()
+    narrower = {"working_ion": "Li", "voltage_max_v": 3.0}
+    remote.asked, remote.entries["mp-3"] = narrower, entry("mp-3", hull_ev=0.2)
+    assert run().status == "completed"
+    remote.asked, remote.entries["mp-3"] = {"working_ion": "Li"}, entry("mp-3")
+    assert counts(run()) == {"total": 7, "changed": 1, "unchanged": 6, "fetched": 1}
+    assert entries(database)["mp-3"]["content_hash"] == content_digest(entry("mp-3"))
+    assert run().status == "up_to_date"
+
+
 @pytest.mark.parametrize("versions", [["v2"], [None]])
 def test_a_second_sync_fetches_nothing_of_what_stayed(run, remote, database, versions):
     run()

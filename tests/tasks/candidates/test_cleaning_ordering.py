@@ -47,6 +47,15 @@ def test_whole_atoms_in_the_smallest_cell(metals, cells) -> None:
     assert all(str(element) in text for element in metals)
 
 
+def test_a_distortion_is_not_averaged_away() -> None:
+    cell = layered({"Ni": 0.5, "Mn": 0.5})
+    cell.make_supercell([2, 1, 1])
+    assert len(order(cell, "x")[0]) == 8
+    cell.translate_sites([0], [0, 0, 0.005])  # by 0.07 Å
+    assert len(order(cell, "x")[0]) == len(cell)
+    assert len(order(cell, "x", symprec_ang=0.2)[0]) == 8
+
+
 def test_vacancies_are_atoms_left_out() -> None:
     found, _ = order(layered({"Co": 1.0}, lithium=0.5), "x")
     assert found.composition.reduced_formula == "Li(CoO2)2"

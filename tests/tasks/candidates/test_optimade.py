@@ -161,6 +161,7 @@ def test_a_bad_filter_is_refused_before_anything_is_sent(server: OptimadeServer)
         ({"working_ion": "Lithium"}, "no element symbol"),
         ({"elements": ("Oxygen",)}, "no element symbol"),
         ({"max_entries": 0}, "greater than or equal to 1"),
+        ({"base_urls": ("https://someone:secret@optimade.example",)}, "https"),
     ],
 )
 def test_a_query_out_of_bounds_is_refused(asked: dict, why: str) -> None:
@@ -194,6 +195,7 @@ BROKEN = [
     ({"species_at_sites": ["Li", "Cl"]}, "structure cannot be made"),
     ({"lattice_vectors": [[1, 0, 0], [0, 1, 0], [0, 0, None]]}, "finite"),
     ({"species": [{"name": "Li"}, {"name": "F"}]}, "structure cannot be made"),
+    ({"structure_features": ["\ud800"]}, "kept as JSON"),
 ]
 
 
@@ -213,7 +215,15 @@ def test_a_malformed_document_is_put_aside_and_the_rest_kept(
 
 
 @pytest.mark.parametrize(
-    "bad", [None, 7, {}, {"id": 3, "type": "structures"}, {"id": "x", "type": "references"}]
+    "bad",
+    [
+        None,
+        7,
+        {},
+        {"id": 3, "type": "structures"},
+        {"id": "x", "type": "references"},
+        {"id": "x", "type": "structures", "attributes": "none"},
+    ],
 )
 def test_what_is_no_entry_is_put_aside_by_its_place(server: OptimadeServer, bad: object) -> None:
     server.documents[2] = bad
@@ -339,6 +349,14 @@ def test_pages_that_do_not_add_up_are_an_error(server: OptimadeServer, stated: i
     server.stated = stated
     with pytest.raises(SourceError, match=f"says that {stated} entries match and gives 5"):
         index_of(source_of(server))
+
+
+def test_what_a_short_answer_leaves_out_has_not_vanished(server: OptimadeServer) -> None:
+    source = source_of(server)
+    found, _ = index_of(source)
+    server.stated = 7
+    with pytest.raises(SourceError, match="says that 7 of 5 entries asked for by their ids are there"):
+        source.fetch(list(found))
 
 
 def test_an_entry_on_two_pages_is_one_and_found_by_the_count(server: OptimadeServer) -> None:

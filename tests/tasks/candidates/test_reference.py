@@ -204,6 +204,12 @@ def test_capacity_of_lifepo4_and_of_a_host_without_lithium():
     assert capacity_mah_g("TiO2") is None
 
 
+def test_capacity_counts_every_electron_that_leaves_with_the_ion():
+    # Two of MgO's 40.304 g/mol and three of half of Al2O3's 101.961 g/mol, at 26801.5 mAh/mol.
+    assert capacity_mah_g("MgO", "Mg") == pytest.approx(2 * 26801.5 / 40.304, rel=1e-4)
+    assert capacity_mah_g("Al2O3", "Al") == pytest.approx(3 * 2 * 26801.5 / 101.961, rel=1e-4)
+
+
 def test_the_table_is_plain_data_and_its_summary_counts():
     rows = reference_table()
     assert json.loads(json.dumps(rows)) == rows
