@@ -43,6 +43,11 @@ def test_rank_and_show_tell_the_state(bench, lihop):
     assert "Li" not in set().union(*near)
     assert any("Li" in {atom["element"] for atom in point["cations"]}
                for point in hops["discharged"]["path"]["points"])  # fmt: skip
+    for state in hops:
+        given = [] if state is None else ["--state", state]
+        why = json.loads(lihop("show", LAYERED, "--why", "--hop", "1", "--json", *given, *db).out)
+        # Described again, the hop has the barrier that the screening gave it: it is the same host.
+        assert why["agrees"] is True, state
 
 
 def test_a_state_that_was_not_screened_is_named(bench, lihop):
