@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 # pytest's own threads are enough; more only fight over the cores.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help install demo test test-slow test-all lint format bench constraints clean
+.PHONY: help install demo test test-all lint format bench constraints clean
 
 help:
 	@echo "make demo       screen the reference cathodes, print the ranking, say what to do next"
@@ -32,9 +32,6 @@ demo: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
-
-test-slow: $(STAMP)
-	$(BIN)/python -m pytest -m slow $(PYTEST_ARGS)
 
 test-all: $(STAMP)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
