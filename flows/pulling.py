@@ -147,7 +147,9 @@ class Pull:
             seen = {"last_seen_at": self.started_at, "vanished_at": None, "aliases": aliases}
             rows += [self.known[entry_id].model_copy(update=seen), self._member(entry_id)]
         if rows:
-            self.store.recorder.record(rows=rows)
+            # One that was gone when it was asked for last, and is back as it was, is no failure any more.
+            healed = [entry_key(self.source.name, entry_id) for entry_id in sorted(entry_ids)]
+            self.store.recorder.record(rows=rows, healed=healed)
 
     def _record(self, asked: Sequence[str], fetched: Fetched, version: str | None) -> None:
         """Record in one transaction what came of asking for some entries."""

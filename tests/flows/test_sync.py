@@ -88,6 +88,19 @@ def test_an_unchanged_version_is_not_looked_into(run, remote, database):
     assert done.sync_id == before[0]["sync_id"]
 
 
+def test_what_was_gone_and_is_back_as_it_was_is_no_failure_any_more(run, remote, database):
+    run()
+    remote.versions, remote.withheld = ["v2"], {"mp-3"}
+    remote.entries["mp-3"] = entry("mp-3", hull_ev=0.2)
+    run()
+    assert failures(database) == {"mp-3": "vanished"}
+    remote.versions, remote.withheld = ["v3"], set()
+    remote.entries["mp-3"] = entry("mp-3")
+    run()
+    assert failures(database) == {}
+    assert entries(database)["mp-3"]["vanished_at"] is None
+
+
 def test_what_another_query_may_have_left_there_is_looked_into(run, remote, database):
     run()
     narrower = {"working_ion": "Li", "voltage_max_v": 3.0}
