@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from storage.errors import CorruptDatabaseError, DatabaseLockedError, NewerSchemaError
+from storage.snapshot_files import remedy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -36,7 +37,7 @@ def explaining(path: Path) -> Iterator[None]:
     ) as error:
         raise CorruptDatabaseError(
             f"{path} cannot be read or written: {_first_line(error)}. Check the disk's space; if the file is "
-            "damaged, put a copy of it in its place"
+            f"damaged: {remedy(path)}"
         ) from error
 
 
@@ -85,7 +86,7 @@ def check_magic(path: Path) -> None:
         head = stream.read(_MAGIC_AT + len(_MAGIC))
     if head[_MAGIC_AT:] != _MAGIC:
         raise CorruptDatabaseError(
-            f"{path} is not a DuckDB file ({path.stat().st_size} bytes). Move it aside, or give another --db"
+            f"{path} is not a DuckDB file ({path.stat().st_size} bytes). Give another --db, or: {remedy(path)}"
         )
 
 
@@ -93,9 +94,7 @@ def _unusable(path: Path, error: duckdb.Error) -> CorruptDatabaseError | NewerSc
     """Return why a file cannot be attached."""
     if "version number" in str(error) or "newer version" in str(error):
         return NewerSchemaError(f"{path} was written by another DuckDB: {_first_line(error)}. Upgrade duckdb")
-    return CorruptDatabaseError(
-        f"{path} cannot be opened: {_first_line(error)}. Put a copy of it in its place, or move it aside"
-    )
+    return CorruptDatabaseError(f"{path} cannot be opened: {_first_line(error)}. What to do: {remedy(path)}")
 
 
 def quoted(path: Path) -> str:

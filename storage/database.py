@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import filelock
 
 from storage import atomic
+from storage.columns import SCHEMA_VERSION
 from storage.connections import ALIAS, POLL_S, attach, connect, explaining, quoted
 from storage.errors import (
     CorruptDatabaseError,
@@ -24,8 +25,19 @@ from storage.errors import (
     SchemaMismatchError,
     StorageError,
 )
-from storage.fingerprints import check_copy, note_copies
+from storage.fingerprints import check_copy, fingerprint, note_copies
 from storage.schema import applied_steps, check_version, migrate, migrations, pending_steps
+from storage.snapshot_files import (
+    SNAPSHOTS_NAME,
+    WORK_SUFFIX,
+    WORKING_NAME,
+    Facts,
+    keep_copy,
+    kept_in,
+    measured,
+    remedy,
+    stamp,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,12 +59,12 @@ class DatabasePaths:
     @property
     def work(self) -> Path:
         """Return the folder of everything that is not published."""
-        return self.published.with_name(f"{self.published.name}.work")
+        return self.published.with_name(f"{self.published.name}{WORK_SUFFIX}")
 
     @property
     def working(self) -> Path:
         """Return the file that only the recorder opens."""
-        return self.work / "working.duckdb"
+        return self.work / WORKING_NAME
 
     @property
     def lock(self) -> Path:
@@ -83,6 +95,21 @@ class DatabasePaths:
     def manifests(self) -> Path:
         """Return the folder for the manifests of runs."""
         return self.work / "manifests"
+
+    @property
+    def snapshots(self) -> Path:
+        """Return the folder for kept copies of the working file."""
+        return self.work / SNAPSHOTS_NAME
+
+    @property
+    def replaced(self) -> Path:
+        """Return the folder for files in whose place a snapshot was put."""
+        return self.work / "replaced"
+
+    @property
+    def quarantine(self) -> Path:
+        """Return the folder for shards that could not be trusted."""
+        return self.work / "quarantine"
 
 
 def paths_of(db: str | Path) -> DatabasePaths:
@@ -168,9 +195,7 @@ def writing(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[du
     """
     with locked(paths, wait_s):
         _prepare(paths)
-        opened = closing(attach(paths.working, wait_s=wait_s, scratch=paths.work))
-        with opened as connection, explaining(paths.working):
-            migrate(connection)
+        with _upgraded(paths, wait_s) as connection:
             yield connection
 
 
@@ -200,12 +225,13 @@ def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s
         return False
     with locked(paths, wait_s):
         _prepare(paths)
-        opened = closing(attach(paths.working, wait_s=wait_s, scratch=paths.work))
-        with opened as connection, explaining(paths.working):
-            migrate(connection)
+        with _upgraded(paths, wait_s) as connection:
             connection.execute(f"CHECKPOINT {ALIAS}")
         if _wal(paths.working).exists():
-            raise CorruptDatabaseError(f"{paths.working} could not be checkpointed; nothing was published")
+            raise CorruptDatabaseError(
+                f"{paths.working} could not be checkpointed; nothing was published. What to do: "
+                f"{remedy(paths.working)}"
+            )
         # What a client wrote into the old copy must not be replayed onto the new one.
         if _wal(paths.published).exists():
             _wal(paths.published).replace(paths.work / "orphaned.wal")
@@ -312,6 +338,36 @@ def _create(paths: DatabasePaths) -> None:
             connection.execute(f"USE {ALIAS}")
             migrate(connection)
             connection.execute(f"CHECKPOINT {ALIAS}")
+
+
+@contextmanager
+def _upgraded(paths: DatabasePaths, wait_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Open the working file at the newest schema; a file of an older one is kept as a snapshot before."""
+    with ExitStack() as stack:
+        stack.enter_context(explaining(paths.working))
+        connection = stack.enter_context(closing(attach(paths.working, wait_s=wait_s, scratch=paths.work)))
+        applied = applied_steps(connection)
+        check_version(applied, migrations())
+        if applied and max(version for version, _ in applied) < SCHEMA_VERSION:
+            facts = measured(connection)
+            connection.execute(f"CHECKPOINT {ALIAS}")
+            connection.close()
+            _keep_before_upgrade(paths, facts)
+            connection = stack.enter_context(
+                closing(attach(paths.working, wait_s=wait_s, scratch=paths.work))
+            )
+        migrate(connection)
+        yield connection
+
+
+def _keep_before_upgrade(paths: DatabasePaths, facts: Facts) -> None:
+    """Keep the working file as it is, unless that was done before an upgrade that did not come about."""
+    prefix = f"before-schema-{SCHEMA_VERSION}-"
+    present = fingerprint(paths.working)
+    if not any(
+        one.path.name.startswith(prefix) and one.fingerprint == present for one in kept_in(paths.snapshots)
+    ):
+        keep_copy(paths.working, paths.snapshots / f"{prefix}{stamp()}.duckdb", facts)
 
 
 def _holder(paths: DatabasePaths) -> str:

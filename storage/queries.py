@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import duckdb
 
 from storage.database import reading
-from storage.errors import CorruptDatabaseError, QueryError
+from storage.errors import QueryError
 from storage.records import HOP_KEY
 
 if TYPE_CHECKING:
@@ -337,7 +337,7 @@ def _ask(
         raise
     except duckdb.Error as error:
         if "checksum" in str(error).lower():
-            raise CorruptDatabaseError(f"the database is damaged: {error}") from error
+            raise  # who opened the file knows which one it is, and says what to do
         raise QueryError(str(error)) from error
     rows = tuple(tuple(_plain(value) for value in row) for row in found[:limit])
     return Answer(columns, rows, truncated=limit is not None and len(found) > limit)
