@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 ALIAS = "lihop"
 POLL_S = 0.05
 _LOCK_MESSAGE = "Could not set lock"
+CORRUPT_MESSAGE = "Corrupt database file"
+_OF_FILES = (
+    duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException
+)  # fmt: skip
 _MAGIC = b"DUCK"
 _MAGIC_AT = 8
 
@@ -29,15 +33,13 @@ def explaining(path: Path) -> Iterator[None]:
     """Turn what DuckDB says about a damaged file into an error that says what to do."""
     try:
         yield
-    except (
-        duckdb.IOException,
-        duckdb.FatalException,
-        duckdb.InternalException,
-        duckdb.SerializationException,
-    ) as error:
+    except duckdb.Error as error:
+        # A block whose checksum is wrong is told by an error of no particular kind.
+        if not isinstance(error, _OF_FILES) and CORRUPT_MESSAGE not in str(error):
+            raise
         raise CorruptDatabaseError(
-            f"{path} cannot be read or written: {_first_line(error)}. Check the disk's space; if the file is "
-            f"damaged: {remedy(path)}"
+            f"{path} cannot be read or written: {_first_line(error)}. What to do: check the disk's space; "
+            f"if the file is damaged, {remedy(path)}"
         ) from error
 
 
@@ -86,7 +88,8 @@ def check_magic(path: Path) -> None:
         head = stream.read(_MAGIC_AT + len(_MAGIC))
     if head[_MAGIC_AT:] != _MAGIC:
         raise CorruptDatabaseError(
-            f"{path} is not a DuckDB file ({path.stat().st_size} bytes). Give another --db, or: {remedy(path)}"
+            f"{path} is not a DuckDB file ({path.stat().st_size} bytes). What to do: give another --db; or "
+            f"{remedy(path)}"
         )
 
 

@@ -37,7 +37,7 @@ from storage.snapshot_files import (
     measured,
     remedy,
     stamp,
-)
+)  # fmt: skip
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -199,6 +199,16 @@ def writing(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[du
             yield connection
 
 
+@contextmanager
+def copying(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Lock and open the working file as `writing` does, whatever was published: nothing will be."""
+    with locked(paths, wait_s):
+        if not paths.working.exists():
+            _create(paths)
+        with _upgraded(paths, wait_s) as connection:
+            yield connection
+
+
 def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s: float = 0.0) -> bool:
     """Replace the published copy by the state of the working file, atomically.
 
@@ -227,14 +237,14 @@ def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s
         _prepare(paths)
         with _upgraded(paths, wait_s) as connection:
             connection.execute(f"CHECKPOINT {ALIAS}")
-        if _wal(paths.working).exists():
+        if wal_of(paths.working).exists():
             raise CorruptDatabaseError(
                 f"{paths.working} could not be checkpointed; nothing was published. What to do: "
                 f"{remedy(paths.working)}"
             )
         # What a client wrote into the old copy must not be replayed onto the new one.
-        if _wal(paths.published).exists():
-            _wal(paths.published).replace(paths.work / "orphaned.wal")
+        if wal_of(paths.published).exists():
+            wal_of(paths.published).replace(paths.work / "orphaned.wal")
         note_copies(paths.note, paths.published, paths.working)
         atomic.copy_file(paths.working, paths.published)
         note_copies(paths.note, paths.published)
@@ -322,7 +332,7 @@ def _prepare(paths: DatabasePaths) -> None:
 
 def _create(paths: DatabasePaths) -> None:
     """Make the working file, whole or not at all."""
-    _wal(paths.working).unlink(missing_ok=True)
+    wal_of(paths.working).unlink(missing_ok=True)
     if paths.published.exists():
         # What is not ours is refused before it is taken over.
         opened = closing(attach(paths.published, read_only=True))
@@ -386,6 +396,6 @@ def _is_younger(path: Path, min_interval_s: float) -> bool:
     return 0 <= time.time() - path.stat().st_mtime < min_interval_s
 
 
-def _wal(path: Path) -> Path:
+def wal_of(path: Path) -> Path:
     """Return the path of a database's write-ahead log."""
     return path.with_name(f"{path.name}.wal")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import duckdb
 
+from storage.connections import CORRUPT_MESSAGE
 from storage.database import reading
 from storage.errors import QueryError
 from storage.records import HOP_KEY
@@ -66,7 +67,7 @@ def rankings(
         if by not in columns:
             raise QueryError(f"rankings has no column {by!r}; allowed are {', '.join(columns)}")
         direction = "ASC" if ascending else "DESC"
-        return _ask(
+        return ask(
             connection,
             f'SELECT * FROM rankings ORDER BY "{by}" {direction} NULLS LAST, '  # noqa: S608 - by is checked
             "barrier_at_dim_ev ASC NULLS LAST, material_id, structure_hash",
@@ -77,7 +78,7 @@ def rankings(
 def candidates(db: str | Path, *, source: str | None = None, limit: int | None = None) -> list[Record]:
     """Return the candidates, by source and identifier, without their structures."""
     with reading(db) as connection:
-        return _ask(
+        return ask(
             connection,
             f"SELECT * EXCLUDE ({', '.join(_LARGE)}) FROM candidates "  # noqa: S608
             "WHERE $source IS NULL OR source = $source ORDER BY source, material_id, structure_hash",
@@ -114,7 +115,7 @@ def material(db: str | Path, query: str) -> list[Record]:
         raise QueryError("no material was named; give an identifier, a formula or a name")
     with reading(db) as connection:
         for tier in tiers:
-            found = _ask(
+            found = ask(
                 connection,
                 "SELECT * FROM rankings AS r WHERE EXISTS (SELECT 1 FROM candidates AS c WHERE "  # noqa: S608
                 f"c.material_key = r.material_key AND c.working_ion = r.working_ion AND ({tier})) "
@@ -154,7 +155,7 @@ def hops_of(db: str | Path, structure_hash: str, working_ion: str | None = None)
 def network_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
     """Return what `hops_of` does with all else that is stored of each hop: its orbit, ends and path."""
     with reading(db) as connection:
-        return _ask(
+        return ask(
             connection,
             f"SELECT known.*, hops.residual_force_ev_ang AS path_residual_force_ev_ang, {_NOT_IN_VIEW} "  # noqa: S608
             f"FROM hop_barriers AS known JOIN hops USING ({', '.join(HOP_KEY)}) "
@@ -176,7 +177,7 @@ def predictions_of(db: str | Path, structure_hash: str, working_ion: str | None 
 def percolation_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
     """Return the newest percolation results of a material, a row a working ion."""
     with reading(db) as connection:
-        return _ask(
+        return ask(
             connection,
             "SELECT p.*, l.run_id FROM percolation AS p JOIN latest_results AS l "
             "ON l.structure_hash = p.structure_hash AND l.working_ion = p.working_ion "
@@ -212,7 +213,7 @@ def failures(
         if run == "latest":
             newest = connection.execute("SELECT run_id FROM run_summary LIMIT 1").fetchone()
             run = None if newest is None else str(newest[0])
-        return _ask(
+        return ask(
             connection,
             "SELECT * FROM failures WHERE ($reason IS NULL OR reason = $reason) "
             "AND ($stage IS NULL OR stage = $stage) AND ($run IS NULL OR EXISTS ("
@@ -229,7 +230,7 @@ def failures(
 def runs(db: str | Path, *, limit: int | None = None) -> list[Record]:
     """Return the rows of the view `run_summary`, newest first."""
     with reading(db) as connection:
-        return _ask(
+        return ask(
             connection, "SELECT * FROM run_summary ORDER BY started_at DESC, run_id DESC", limit=limit
         ).records()
 
@@ -259,7 +260,7 @@ def sql(
     """
     with reading(db) as connection:
         _check_read(connection, statement)
-        return _ask(connection, statement, limit=limit, time_limit_s=time_limit_s)
+        return ask(connection, statement, limit=limit, time_limit_s=time_limit_s)
 
 
 def schema(db: str | Path) -> str:
@@ -290,7 +291,7 @@ def _of_structure(
 ) -> list[Record]:
     """Return the rows of one structure in a table or view of ours."""
     with reading(db) as connection:
-        return _ask(
+        return ask(
             connection,
             f"SELECT * FROM {relation} AS known WHERE structure_hash = $hash "  # noqa: S608 - ours, not the user's
             f"AND ($ion IS NULL OR working_ion = $ion) ORDER BY {order}",
@@ -313,7 +314,7 @@ def _check_read(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
         )
 
 
-def _ask(
+def ask(
     connection: duckdb.DuckDBPyConnection,
     statement: str,
     parameters: dict[str, Any] | None = None,
@@ -336,7 +337,7 @@ def _ask(
     except (duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException):
         raise
     except duckdb.Error as error:
-        if "checksum" in str(error).lower():
+        if CORRUPT_MESSAGE in str(error):
             raise  # who opened the file knows which one it is, and says what to do
         raise QueryError(str(error)) from error
     rows = tuple(tuple(_plain(value) for value in row) for row in found[:limit])

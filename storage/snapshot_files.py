@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage import atomic
 from storage.fingerprints import fingerprint
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import duckdb
 
 WORK_SUFFIX = ".work"
@@ -144,8 +145,9 @@ def remedy(path: Path) -> str:
     if kept:
         newest = kept[0]
         ways.append(
-            f"{command.format('latest')} puts back the newest snapshot, {newest.path.name} of {newest.taken_at}"
+            f"{command.format('latest')} puts back the newest snapshot, {newest.path.name} "
+            f"of {newest.taken_at}"
         )
         return "; ".join(ways)
-    ways.append("there is no snapshot of it to restore: put a copy of your own in its place, or move it aside")
+    ways.append("there is no snapshot of it to restore: put a copy of your own there, or move it aside")
     return "; ".join(ways)

@@ -1,7 +1,6 @@
 """Before a database is upgraded, the file as it was is kept; a kill leaves the old file or both."""
 
 import gzip
-import os
 import signal
 import subprocess
 import sys
@@ -122,7 +121,7 @@ def test_a_kill_at_any_point_leaves_the_old_file_or_both(tmp_path):
         recorder.paths.working.write_bytes(content)
         done = subprocess.run(
             [sys.executable, "-c", DIE_AT, str(recorder.paths.published), str(point)],
-            check=False, capture_output=True, text=True, cwd=os.getcwd(),
+            check=False, capture_output=True, text=True, cwd=Path.cwd(),
         )  # fmt: skip
         version, hops = _schema(recorder.paths.working)
         kept = kept_in(recorder.paths.snapshots)
