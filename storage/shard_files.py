@@ -1,0 +1,143 @@
+"""Which files among the shards are needed, which are spent, and which nothing refers to."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from storage.errors import ShardError
+from storage.records import Candidate, DescriptorKey, Hop
+from storage.shards import unseal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    import duckdb
+
+    from storage.database import DatabasePaths
+
+# What a later run reads of a batch again; all other shards were merged, and are not looked at any more.
+READ_AGAIN = (Candidate.table, Hop.table, DescriptorKey.table)
+_SUFFIX = ".parquet"
+_OURS = re.compile(r"(hops|candidates|lost)-[0-9a-f]+\.([\w.]+\.)?\w+\.parquet")
+
+
+@dataclass(frozen=True)
+class ShardFile:
+    """A file among the shards: its path, size in bytes, and when it was written."""
+
+    path: Path
+    bytes: int
+    written_at: datetime
+
+
+@dataclass(frozen=True)
+class ShardFiles:
+    """What lies among the shards.
+
+    Parameters
+    ----------
+    needed : tuple of ShardFile
+        Batches that recorded stages name.
+    spent : tuple of ShardFile
+        Merged, and not read again.
+    orphaned : tuple of ShardFile
+        Descriptors and hops that no recorded stage names, and what is no shard by its name.
+    missing : tuple of str
+        Batches that recorded stages name and of which nothing is there.
+    in_use : tuple of ShardFile
+        Not needed, but written since the earliest unfinished run started, which may be about to read them.
+    """
+
+    needed: tuple[ShardFile, ...]
+    spent: tuple[ShardFile, ...]
+    orphaned: tuple[ShardFile, ...]
+    missing: tuple[str, ...]
+    in_use: tuple[ShardFile, ...]
+
+
+def total(files: Collection[ShardFile]) -> int:
+    """Return the size of some files, in bytes."""
+    return sum(one.bytes for one in files)
+
+
+def shard_files(
+    paths: DatabasePaths, connection: duckdb.DuckDBPyConnection, *, ignore_runs: bool = False
+) -> ShardFiles:
+    """Sort what lies among the shards by whether it is needed.
+
+    Parameters
+    ----------
+    paths : DatabasePaths
+        The database.
+    connection : duckdb.DuckDBPyConnection
+        Its working file.
+    ignore_runs : bool
+        Take runs that never ended for dead, and nothing to be in use.
+    """
+    named = {
+        str(name)
+        for (name,) in connection.execute(
+            "SELECT DISTINCT shard FROM stage_results WHERE shard IS NOT NULL"
+        ).fetchall()
+    }
+    since = None if ignore_runs else _earliest_unfinished(connection)
+    sorted_: dict[str, list[ShardFile]] = {"needed": [], "spent": [], "orphaned": [], "in_use": []}
+    for one in there(paths.shards):
+        kind = _kind(one.path.name, named)
+        if kind != "needed" and since is not None and one.written_at >= since:
+            kind = "in_use"
+        sorted_[kind].append(one)
+    present = {_stem(one.path.name) for one in sorted_["needed"]}
+    return ShardFiles(
+        **{kind: tuple(files) for kind, files in sorted_.items()}, missing=tuple(sorted(named - present))
+    )
+
+
+def damage_of(files: Collection[ShardFile]) -> list[tuple[ShardFile, str]]:
+    """Return those of some files that are not what was written, each with what is wrong with it."""
+    found = []
+    for one in files:
+        try:
+            unseal(one.path)
+        except ShardError as error:
+            found.append((one, str(error)))
+    return found
+
+
+def there(folder: Path) -> list[ShardFile]:
+    """Return the files in a folder, by name."""
+    found = []
+    for path in sorted(folder.glob("*")) if folder.is_dir() else []:
+        if path.is_file():
+            state = path.stat()
+            found.append(ShardFile(path, state.st_size, datetime.fromtimestamp(state.st_mtime, UTC)))
+    return found
+
+
+def _kind(name: str, named: Collection[str]) -> str:
+    """Return whether a file is needed, spent or orphaned."""
+    stem = _stem(name)
+    table = name.removesuffix(_SUFFIX).removeprefix(f"{stem}.")
+    if table in READ_AGAIN and stem in named:
+        return "needed"
+    if _OURS.fullmatch(name) is None:
+        return "orphaned"
+    # Only batches of hops are read again; what a batch of hops left beside them goes by a longer name.
+    return "orphaned" if table in READ_AGAIN and stem.startswith("hops-") else "spent"
+
+
+def _stem(name: str) -> str:
+    """Return the batch that a file is of."""
+    return name.split(".", maxsplit=1)[0]
+
+
+def _earliest_unfinished(connection: duckdb.DuckDBPyConnection) -> datetime | None:
+    """Return when the earliest run started that never ended; such a run may still be at work."""
+    (since,) = connection.execute("SELECT min(started_at) FROM runs WHERE status = 'running'").fetchone() or (
+        None,
+    )
+    return None if since is None else since.replace(tzinfo=UTC)
