@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flows.context import over_pool
+from flows.context import over_pool, record_batch
 from flows.progress import reporter
 from flows.pulling import entry_key
 from flows.sources import cleaning_settings, make_source
@@ -23,12 +23,19 @@ from tasks.stage_keys import candidate_key, digest_of
 from tasks.workers import Batch, PrepareWork, prepare_batch, stem_of, write_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from flows.context import Context
     from flows.syncing import Cited
+    from storage.errors import ShardError
     from tasks.candidates.cleaning import CleaningSettings
     from tasks.candidates.source import Source, SourceItem
+
+
+UNTRUSTED = (
+    "what was computed of it could not be trusted, twice: {}; look after the disk and the memory, then "
+    "--retry damaged_shard"
+)
 
 
 @dataclass(frozen=True)
@@ -101,11 +108,10 @@ def _collect(
         for chunk in context.chunks(new)
     ]
     reporter().stage("reading", len(new))
-    for batch in over_pool(
-        context, "read", prepare_batch, work, PrepareWork.singles, partial(_unread, context)
-    ):
-        context.recorder.record(batch.shards)
-        reporter().advance("reading", batch.n_materials)
+    spoilt = list(_read(context, work))
+    for single, error in _read(context, [single for piece, _ in spoilt for single in piece.singles()]):
+        context.recorder.record(rows=_untrusted(single, error))
+        reporter().advance("reading", single.n_materials)
     context.recorder.mark_seen(keys, datetime.now(UTC))
     order = {key: place for place, key in enumerate(keys)}
     rows = sorted(context.recorder.rows_under(Candidate, keys), key=lambda row: order[row.stage_key])
@@ -115,6 +121,17 @@ def _collect(
     kept, merged = _merge(context, rows)
     kept, cut = _cut(context, kept)
     return kept, failures + merged + cut
+
+
+def _read(context: Context, work: Sequence[PrepareWork]) -> Iterator[tuple[PrepareWork, ShardError]]:
+    """Read and record batches of items; yield those of which a shard could not be trusted."""
+    unread = partial(_unread, context)
+    for piece, batch in over_pool(context, "read", prepare_batch, work, PrepareWork.singles, unread):
+        error = record_batch(context, batch)
+        if error is None:
+            reporter().advance("reading", piece.n_materials)
+        else:
+            yield piece, error
 
 
 def _whole_keys(context: Context, keys: Sequence[str]) -> set[str]:
@@ -144,6 +161,20 @@ def forget_failures(context: Context, keys: Sequence[str]) -> None:
 
 def _unread(context: Context, work: PrepareWork) -> Batch:
     """Say of one item that reading it killed the process."""
+    failure, result = _item_failure(
+        work, Reason.WORKER_LOST, "the process that read it died twice (out of memory, or a crash in code)"
+    )
+    stem = stem_of("lost", [failure.stage_key])
+    return Batch(stem, tuple(write_rows(context.folder, stem, [failure], [result])), 1)
+
+
+def _untrusted(work: PrepareWork, error: ShardError) -> tuple[Failure, StageResult]:
+    """Say of one item that what was read of it twice could not be trusted."""
+    return _item_failure(work, Reason.DAMAGED_SHARD, UNTRUSTED.format(error))
+
+
+def _item_failure(work: PrepareWork, reason: Reason, message: str) -> tuple[Failure, StageResult]:
+    """Return the rows that say why one item was not read."""
     item, key = work.items[0]
     ion = work.cleaning.working_ion
     failure = Failure(
@@ -151,13 +182,11 @@ def _unread(context: Context, work: PrepareWork) -> Batch:
         source=item.source,
         working_ion=ion,
         stage=Stage.CANDIDATES,
-        reason=Reason.WORKER_LOST,
-        message=f"{item.item_id}: the process that read it died twice (out of memory, or a crash in code)",
+        reason=reason,
+        message=f"{item.item_id}: {message}",
         stage_key=key,
     )
-    result = StageResult(stage_key=key, working_ion=ion, stage=Stage.CANDIDATES, n_rows=1)
-    stem = stem_of("lost", [key])
-    return Batch(stem, tuple(write_rows(context.folder, stem, [failure], [result])), 1)
+    return failure, StageResult(stage_key=key, working_ion=ion, stage=Stage.CANDIDATES, n_rows=1)
 
 
 def _limited(context: Context, item: SourceItem) -> Failure:

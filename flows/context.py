@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 from flows.runners import WorkerLostError
 from models.locate import find_checkpoint, read_digest
 from storage.database import make_folder
+from storage.errors import ShardError
 from storage.recorder import Recorder
 from tasks.stage_keys import HopSettings, PercolationSettings, prediction_key
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from flows.parameters import ScreenParameters
     from flows.runners import Steps
     from storage.records import Candidate
+    from tasks.workers import Batch
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -111,11 +113,12 @@ def over_pool(
     work: Sequence[P],
     singles: Callable[[P], Sequence[P]],
     lost: Callable[[P], R],
-) -> Iterator[R]:
+) -> Iterator[tuple[P, R | ShardError]]:
     """Run work over the pool; when a process dies, find out which material killed it.
 
     A dying process takes every batch under way with it, so each of these is run again a material at a time
-    and one at a time: what dies alone is to blame.
+    and one at a time: what dies alone is to blame. Each piece comes with its result, or with the error of a
+    shard that it could not be worked out from.
 
     Parameters
     ----------
@@ -136,16 +139,27 @@ def over_pool(
     for piece, result in context.steps.over_pool(stage, call, work):
         if isinstance(result, WorkerLostError):
             died.append(piece)
-        elif isinstance(result, Exception):
+        elif isinstance(result, Exception) and not isinstance(result, ShardError):
             raise result
         else:
-            yield result
+            yield piece, result
     for piece in died:
         for single in singles(piece):
             for _, result in context.steps.over_pool(stage, call, [single]):
                 if isinstance(result, WorkerLostError):
-                    yield lost(single)
-                elif isinstance(result, Exception):
+                    yield single, lost(single)
+                elif isinstance(result, Exception) and not isinstance(result, ShardError):
                     raise result
                 else:
-                    yield result
+                    yield single, result
+
+
+def record_batch(context: Context, found: Batch | ShardError) -> ShardError | None:
+    """Record what came of a batch; return the error when a shard cannot be trusted, and nothing of it was."""
+    if isinstance(found, ShardError):
+        return found
+    try:
+        context.recorder.record(found.shards)
+    except ShardError as error:
+        return error
+    return None

@@ -14,7 +14,8 @@ import pyarrow as pa
 from storage import atomic
 from storage.columns import row_type_of, rows_to_table, table_to_rows
 from storage.database import DEFAULT_WAIT_S, DatabasePaths, paths_of, publish, writing
-from storage.errors import ManifestMismatchError, RefusedRowsError, StorageError
+from storage.errors import ManifestMismatchError, RefusedRowsError, ShardError, StorageError
+from storage.quarantine import set_aside
 from storage.records import Row, Run
 from storage.shards import ShardInfo, read_shard
 
@@ -92,11 +93,11 @@ class Recorder:
         Raises
         ------
         ShardError
-            When a shard cannot be trusted; nothing is recorded then.
+            When a shard cannot be trusted; nothing is recorded then, and the shard is moved into quarantine.
         RefusedRowsError
             When a row breaks a constraint; nothing is recorded then.
         """
-        groups = _grouped([*_from_shards(shards), *_from_rows(rows)])
+        groups = _grouped([*_from_shards(shards, self.paths.quarantine), *_from_rows(rows)])
         if groups or healed:
             with writing(self.paths, self.wait_s) as connection:
                 _transact(connection, groups, healed)
@@ -227,13 +228,21 @@ class Recorder:
         return self.paths.working.exists() or self.paths.published.exists()
 
 
-def _from_shards(shards: Iterable[Path | ShardInfo]) -> list[tuple[str, pa.Table]]:
-    """Read and verify shards."""
+def _from_shards(shards: Iterable[Path | ShardInfo], quarantine: Path) -> list[tuple[str, pa.Table]]:
+    """Read and verify shards; those that cannot be trusted are moved aside, all of them, and told of."""
     tables = []
+    faults = []
     for given in shards:
         path, digest = (given.path, given.digest) if isinstance(given, ShardInfo) else (Path(given), None)
-        shard = read_shard(path, digest)
-        tables.append((shard.info.table, shard.data))
+        try:
+            shard = read_shard(path, digest)
+        except ShardError as error:
+            moved = set_aside(path, quarantine, str(error))
+            faults.append(str(error) if moved is None else f"{error} (it was moved to {moved})")
+        else:
+            tables.append((shard.info.table, shard.data))
+    if faults:
+        raise ShardError("; ".join(faults))
     return tables
 
 

@@ -37,6 +37,7 @@ class Reason(enum.StrEnum):
     MALFORMED_DOCUMENT = "malformed_document"
     VANISHED = "vanished"
     WORKER_LOST = "worker_lost"
+    DAMAGED_SHARD = "damaged_shard"
     UNEXPECTED = "unexpected"
 
 
