@@ -235,6 +235,9 @@ def _compare(
     for key in sorted(before.keys() & after.keys()):
         one, other = before[key], after[key]
         changes = {name: [one[name], other[name]] for name in _COMPARED if _differ(one[name], other[name])}
+        if None in changes.get("structure_hash", ()):
+            # That there was no structure is what the reason says.
+            del changes["structure_hash"]
         if not changes:
             found["n_same"] += 1
             continue

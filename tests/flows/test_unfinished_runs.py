@@ -22,7 +22,7 @@ def stop(error):
 @pytest.mark.parametrize("error", [RuntimeError("no model"), KeyboardInterrupt()], ids=["error", "interrupt"])
 def test_what_was_recorded_is_published(bench, monkeypatch, error):
     write_good(bench.folder)
-    monkeypatch.setattr(computing, "_predicted", stop(error))
+    monkeypatch.setattr(computing.Pass, "_predicted", stop(error))
     with pytest.raises(type(error)):
         bench.screen()
     rows = bench.rankings()
