@@ -53,6 +53,17 @@ def test_flags_become_the_query(lihop, asked, tmp_path):
     assert (query.e_above_hull_max_ev, query.include_gnome, query.max_sites) == (0.05, True, 40)
 
 
+def test_none_lifts_a_bound(lihop, asked, tmp_path):
+    flags = ["--db", tmp_path / "x.duckdb", "--dry-run"]
+    assert lihop("sync", *flags, "--e-above-hull-max-ev", "none").code == 0
+    assert lihop("sync", *flags).code == 0
+    assert [query.e_above_hull_max_ev for query in asked] == [None, 0.1]
+    result = lihop("sync", *flags, "--e-above-hull-max-ev", "nine")
+    assert result.code == 2
+    assert result.is_one_message
+    assert "given: 'nine'" in result.err
+
+
 def test_settings_give_what_flags_leave_out(lihop, asked, tmp_path):
     (tmp_path / "lihop.toml").write_text('working_ion = "Na"\n[mp]\nkind = "oxides"\nelements = ["Mn"]\n')
     assert lihop("sync", "--dry-run", "--elements", "Fe").code == 0
