@@ -69,7 +69,7 @@ def collect(context: Context) -> Collected:
     items = list(source.items())
     within = items if parameters.limit is None else items[: parameters.limit]
     candidates: list[Candidate] = []
-    failures = [_limited(context, item) for item in items[len(within) :]] + _unusable(context, source)
+    failures = [_limited(context, item) for item in items[len(within) :]] + _unusable(context, source, cited)
     for state in states_of(parameters.state):
         kept, failed = _collect(context, source, within, replace(cleaning, state=state))
         candidates += kept
@@ -79,11 +79,12 @@ def collect(context: Context) -> Collected:
     return Collected(candidates, failures, len(items), cited)
 
 
-def _unusable(context: Context, source: Source) -> list[Failure]:
-    """Return why entries of a remote source cannot be used, or are used as they last could be."""
+def _unusable(context: Context, source: Source, cited: Cited | None) -> list[Failure]:
+    """Return why a remote source lacks entries, cannot use them, or uses them as they last were."""
     if not isinstance(source, StoredSource):
         return []
-    keys = [entry_key(source.name, entry_id) for entry_id in source.unusable()]
+    missed = () if cited is None else cited.not_found
+    keys = [entry_key(source.name, entry_id) for entry_id in (*source.unusable(), *missed)]
     return context.recorder.rows_under(Failure, keys)
 
 

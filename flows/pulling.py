@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flows.progress import reporter
@@ -56,6 +56,7 @@ class Pull:
     def __post_init__(self) -> None:
         self.known = self.store.entries()
         self.ion = str(self.source.query().get("working_ion", DEFAULT_ION))
+        self.named = set(self.source.named())
 
     def run(self, version: str | None) -> None:
         """Pull the index, and fetch and record what the store does not have."""
@@ -81,6 +82,7 @@ class Pull:
             for entry in page.entries:
                 self._note(entry)
             self.quarantined.update({bad.entry_id: bad for bad in page.quarantined})
+            self.gone.update(entry.entry_id for entry in page.entries if entry.absent)
             reporter().advance(INDEX, page.seen - before)
             before = page.seen
 
@@ -89,7 +91,7 @@ class Pull:
         if earlier is not None:
             # One entry under two spellings of its identifier, or on two pages that overlap.
             aliases = tuple(sorted({*earlier.aliases, *entry.aliases}))
-            entry = IndexEntry(entry.entry_id, entry.digest, aliases)
+            entry = replace(entry, aliases=aliases)
         self.index[entry.entry_id] = entry
 
     def to_fetch(self) -> tuple[list[str], list[str]]:
@@ -99,13 +101,21 @@ class Pull:
             row = self.known.get(entry_id)
             if row is None or row.content_hash is None:
                 new.append(entry_id)
-            elif row.index_digest != entry.digest or not self.store.has_content(row.content_hash):
+            elif (
+                entry.absent
+                or row.index_digest != entry.digest
+                or not self.store.has_content(row.content_hash)
+            ):
                 changed.append(entry_id)
         return sorted(new), sorted(changed)
 
     def found(self) -> set[str]:
         """Return what the query selects, that which cannot be used included."""
         return (self.index.keys() | self.quarantined.keys()) - self.gone
+
+    def not_found(self) -> list[str]:
+        """Return what the query names and the database does not give."""
+        return sorted(self.named - self.found())
 
     def missing(self) -> list[str]:
         """Return what the query selected before and no longer does."""
@@ -169,7 +179,9 @@ class Pull:
             rows += [self._entry_row(entry, digest, version), self._member(entry.entry_id)]
         for one in bad.values():
             rows += self._rows_of_bad(one, self.index[one.entry_id])
-        rows += [self._failure(entry_id, Reason.VANISHED, VANISHED.format(entry_id)) for entry_id in gone]
+        for entry_id in gone:
+            message = (NOT_FOUND if entry_id in self.named else VANISHED).format(entry_id)
+            rows.append(self._failure(entry_id, Reason.VANISHED, message))
         self.store.recorder.record(
             rows=rows, healed=[entry_key(self.source.name, entry_id) for entry_id in entries]
         )
@@ -177,6 +189,7 @@ class Pull:
         for entry_id in entries:
             self.quarantined.pop(entry_id, None)
         self.quarantined.update(bad)
+        self.gone.difference_update(entries, bad)
         self.gone.update(gone)
         self.n_fetched += len(entries)
 
@@ -243,3 +256,7 @@ class Pull:
 
 
 VANISHED = "{}: the index has it and the database no longer gives it (removed or deprecated)"
+NOT_FOUND = (
+    "{}: it was asked for by its id and the database does not give it (no such id, removed, deprecated, or "
+    "left out by the query's other flags); check the id"
+)

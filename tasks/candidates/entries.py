@@ -36,11 +36,15 @@ class IndexEntry:
         Digest of all that the index says of it: an entry whose digest stays need not be fetched again.
     aliases : tuple of str
         Other spellings that the database used for it.
+    absent : bool
+        Whether it should be there and the index found that it is not: it is asked for all the same, and
+        counts as gone unless it comes.
     """
 
     entry_id: str
     digest: str
     aliases: tuple[str, ...] = ()
+    absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -153,6 +157,9 @@ class RemoteSource(Protocol):
 
     def query(self) -> Mapping[str, Any]:
         """Return what it is asked for, as plain JSON types: two of one digest are one query."""
+
+    def named(self) -> Sequence[str]:
+        """Return the entries that the query names one by one; none where it selects by what they are."""
 
     def version(self) -> str | None:
         """Return the version that the database states now; None where it states none.

@@ -104,6 +104,10 @@ class MaterialsProjectSource:
         """Return what it is asked for, as plain JSON types: ids in one spelling."""
         return self.asked.model_dump(mode="json") | {"material_ids": self._asked_ids()}
 
+    def named(self) -> Sequence[str]:
+        """Return the entries of the materials that are asked for by their ids."""
+        return [self._entry_id(one) for one in self._asked_ids()]
+
     def version(self) -> str | None:
         """Return the version that the database states now.
 
@@ -234,14 +238,15 @@ class MaterialsProjectSource:
         """
         for name in names:
             key, one = self._entry_id(name), found.get(name)
+            electrode = self._electrode(key)
             if one is None or one.deprecated:
                 if absent is None or name in absent:
-                    yield IndexEntry(
-                        key, content_digest({"summary": None, "electrode": self._electrode(key)})
-                    )
+                    digest = content_digest({"summary": None, "electrode": electrode})
+                    yield IndexEntry(key, digest, absent=True)
             elif self._keeps(one):
-                content = {"summary": one.content(), "electrode": self._electrode(key)}
-                yield IndexEntry(key, content_digest(content), found.aliases(name))
+                digest = content_digest({"summary": one.content(), "electrode": electrode})
+                no_electrode = electrode is None and not self._alone
+                yield IndexEntry(key, digest, found.aliases(name), absent=no_electrode)
 
     def _pulled(self) -> Iterator[tuple[list[Any], int]]:
         """Yield slim summary documents, and how many there are in all."""
@@ -300,10 +305,10 @@ class MaterialsProjectSource:
         rest = [name for name in names if name not in found.bad]
         absent = {name for name in rest if found.get(name) is None}
         if absent and not self.asked.include_gnome:
-            # GNoME's are left out as the query wants it, and are not missed.
+            # GNoME's are left out as the query wants it, and are not missed unless it names them.
             gnome = Gathered(SlimSummary)
             gnome.add(by_ids(self._connected(), sorted(absent), ("material_id",), include_gnome=True))
-            absent -= gnome.spellings.keys()
+            absent -= gnome.spellings.keys() - set(self._asked_ids())
         entries = self._index_entries(rest, found, absent=frozenset(absent))
         return IndexPage(tuple(entries), tuple(bad), total, total)
 

@@ -136,6 +136,10 @@ class OptimadeSource:
         """Return what it is asked for, as plain JSON types."""
         return self.asked.model_dump(mode="json")
 
+    def named(self) -> Sequence[str]:
+        """Return no entries: a filter selects by what they are."""
+        return ()
+
     def version(self) -> str | None:
         """Return the versions that the databases state; None where one of them states none."""
         found = []

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flows.cli.screening import text_of
 from flows.sources import REMOTE
 from storage import queries
 from tasks.candidates.source import EmptySourceError, SourceError
+from tasks.reports.artifacts import summary_markdown
 from tests.campaigns import GOOD
 from tests.remotes import Memory, entry
 
@@ -118,6 +120,16 @@ def test_a_bad_document_is_a_failure_of_the_run(bench, remote, screen):
     done = screen()
     assert (done.failures, done.n_computed) == ({}, 1)
     assert bench.reasons() == {}
+
+
+def test_what_was_asked_for_by_id_and_is_not_there_is_told(bench, remote, screen):
+    remote.wanted = ("mp-1", "mp-99")
+    for changes in ({}, {}, {"sync": False}):
+        done = screen(**changes)
+        assert (done.not_found, done.failures, done.n_with_result) == (("mp-99",), {"vanished": 1}, 3)
+    assert bench.reasons() == {"mp-99": "vanished"}
+    assert "(1): mp-99; check these ids" in text_of(done.as_dict())
+    assert "not found: mp-99" in summary_markdown(done.as_dict())
 
 
 def test_the_store_is_screened_without_looking(remote, screen):
