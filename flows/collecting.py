@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flows.context import over_pool
 from flows.progress import reporter
-from flows.pulling import entry_key
+from flows.pulling import entry_key, limit_key
 from flows.sources import cleaning_settings, make_source
 from flows.stored import StoredSource
 from flows.syncing import bring_up
@@ -85,6 +85,7 @@ def _unusable(context: Context, source: Source, cited: Cited | None) -> list[Fai
         return []
     missed = () if cited is None else cited.not_found
     keys = [entry_key(source.name, entry_id) for entry_id in (*source.unusable(), *missed)]
+    keys.append(limit_key(source.name, source.store().query_digest))
     return context.recorder.rows_under(Failure, keys)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flows.progress import reporter
 from storage.records import Failure, Reason, SourceEntry, SourceMember, Stage
-from tasks.candidates.entries import Entry, Fetched, IndexEntry, Quarantined, content_text
+from tasks.candidates.entries import Entry, Fetched, IndexEntry, LeftOut, Quarantined, content_text
 from tasks.stage_keys import digest_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ DEFAULT_ION = "Li"
 def entry_key(source: str, entry_id: str) -> str:
     """Return the stage key under which it is recorded why an entry cannot be used."""
     return digest_of("sync", source, entry_id)
+
+
+def limit_key(source: str, query_digest: str) -> str:
+    """Return the stage key under which it is recorded what a query's own limit leaves out."""
+    return digest_of("sync limit", source, query_digest)
 
 
 @dataclass
@@ -51,6 +56,7 @@ class Pull:
     gone: set[str] = field(default_factory=set)
     new: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
     n_fetched: int = 0
 
     def __post_init__(self) -> None:
@@ -72,7 +78,7 @@ class Pull:
 
     def pull_index(self) -> None:
         """Pull the index anew."""
-        self.index, self.quarantined, self.gone = {}, {}, set()
+        self.index, self.quarantined, self.gone, self.left_out = {}, {}, set(), {}
         shown = False
         before = 0
         for page in self.source.index():
@@ -83,6 +89,7 @@ class Pull:
                 self._note(entry)
             self.quarantined.update({bad.entry_id: bad for bad in page.quarantined})
             self.gone.update(entry.entry_id for entry in page.entries if entry.absent)
+            self.left_out.update({one.place: one for one in page.left_out})
             reporter().advance(INDEX, page.seen - before)
             before = page.seen
 
@@ -146,7 +153,9 @@ class Pull:
             rows = [row for bad in unread for row in self._rows_of_bad(bad, None)]
             self.store.recorder.record(rows=rows)
         over = [entry_key(self.source.name, entry_id) for entry_id in set(self.missing()) - self.gone]
-        self.store.recorder.record(healed=over)
+        limit = limit_key(self.source.name, self.store.query_digest)
+        cut = [self._failure(one.place, Reason.LIMIT, one.message, limit) for one in self.left_out.values()]
+        self.store.recorder.record(rows=cut, healed=[*over, limit])
         return self.store.mark_vanished(self.found(), self.started_at)
 
     def _record_unchanged(self, entry_ids: set[str]) -> None:
@@ -243,7 +252,7 @@ class Pull:
             sync_id=self.sync_id,
         )
 
-    def _failure(self, entry_id: str, reason: Reason, message: str) -> Failure:
+    def _failure(self, entry_id: str, reason: Reason, message: str, stage_key: str | None = None) -> Failure:
         return Failure(
             material_id=entry_id,
             source=self.source.name,
@@ -251,7 +260,7 @@ class Pull:
             stage=Stage.CANDIDATES,
             reason=reason,
             message=message,
-            stage_key=entry_key(self.source.name, entry_id),
+            stage_key=entry_key(self.source.name, entry_id) if stage_key is None else stage_key,
         )
 
 

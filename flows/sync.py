@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Literal
 
 from flows.naming import new_run_id
 from flows.progress import reporter
+from flows.pulling import Pull, limit_key
 from flows.sources import make_remote
 from storage.entries import EntryStore
 from storage.errors import StorageError
 from storage.recorder import Recorder
-from storage.records import Sync
+from storage.records import Failure, Sync
 from tasks.candidates.entries import content_digest
 from tasks.candidates.source import SourceError
 
 if TYPE_CHECKING:
     from flows.parameters import SyncParameters
-    from flows.pulling import Pull
     from tasks.candidates.entries import Citation, RemoteSource
 
 ATTEMPTS = 2
@@ -60,6 +60,8 @@ class SyncSummary:
         Entries that the query names by their ids and the database does not give.
     not_found : tuple of str
         Their identifiers.
+    left_out : tuple of str
+        Of each database that has more than the query's limit lets in: how many more, and what to do.
     new, changed, vanished : tuple of str
         Identifiers of those; of a dry run alone.
     """
@@ -81,6 +83,7 @@ class SyncSummary:
     n_fetched: int = 0
     n_not_found: int = 0
     not_found: tuple[str, ...] = field(default=())
+    left_out: tuple[str, ...] = field(default=())
     new: tuple[str, ...] = field(default=())
     changed: tuple[str, ...] = field(default=())
     vanished: tuple[str, ...] = field(default=())
@@ -134,6 +137,7 @@ def sync(parameters: SyncParameters, remote: RemoteSource | None = None) -> Sync
             n_unchanged=last.n_total,
             n_not_found=len(missed),
             not_found=missed,
+            left_out=tuple(row.message for row in left_out(store)),
         )
     if parameters.dry_run:
         return _foretell(source, store, base)
@@ -150,6 +154,11 @@ def not_found(source: RemoteSource, store: EntryStore) -> tuple[str, ...]:
     named = source.named()
     members = store.members() if named else {}
     return tuple(sorted(one for one in named if one not in members or members[one].vanished_at is not None))
+
+
+def left_out(store: EntryStore) -> list[Failure]:
+    """Return what the last sync of a query left out, since the query wanted no more."""
+    return store.recorder.rows_under(Failure, [limit_key(store.source, store.query_digest)])
 
 
 def _is_current(last: Sync, version: str | None) -> bool:
@@ -177,8 +186,6 @@ def _base(source: RemoteSource, recorder: Recorder, version: str | None) -> Sync
 
 
 def _foretell(source: RemoteSource, store: EntryStore, base: SyncSummary) -> SyncSummary:
-    from flows.pulling import Pull
-
     pull = Pull(source, store, sync_id="", started_at=datetime.now(UTC))
     pull.pull_index()
     new, changed = ([one for one in ids if one not in pull.gone] for ids in pull.to_fetch())
@@ -195,6 +202,7 @@ def _foretell(source: RemoteSource, store: EntryStore, base: SyncSummary) -> Syn
         n_quarantined=len(pull.quarantined),
         n_not_found=len(missed),
         not_found=tuple(missed),
+        left_out=tuple(one.message for one in pull.left_out.values()),
         new=tuple(new),
         changed=tuple(changed),
         vanished=tuple(vanished),
@@ -203,8 +211,6 @@ def _foretell(source: RemoteSource, store: EntryStore, base: SyncSummary) -> Syn
 
 def _run(source: RemoteSource, store: EntryStore, base: SyncSummary) -> SyncSummary:
     """Pull, and record how it ended."""
-    from flows.pulling import Pull
-
     started = datetime.now(UTC)
     row = Sync(
         sync_id=f"sync-{new_run_id()}",
@@ -238,6 +244,7 @@ def _run(source: RemoteSource, store: EntryStore, base: SyncSummary) -> SyncSumm
     known |= {"sync_id": row.sync_id, "database_version": version, "citation": cited.text}
     missed = tuple(pull.not_found())
     known |= {"n_fetched": pull.n_fetched, "n_not_found": len(missed), "not_found": missed}
+    known["left_out"] = tuple(one.message for one in pull.left_out.values())
     return SyncSummary(**known)
 
 

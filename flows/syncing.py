@@ -52,6 +52,8 @@ def bring_up(context: Context) -> Cited | None:
             f"{remote.name}: {done.n_total} entries, {done.n_new} new, {done.n_changed} changed, "
             f"{done.n_vanished} vanished, {done.n_quarantined} unusable, {done.n_not_found} not found"
         )
+        for message in done.left_out:
+            reporter().message(message)
     else:
         store = EntryStore(context.recorder, remote.name, query_digest(remote))
         last = store.last_sync(completed=True)

@@ -95,6 +95,7 @@ def text_of(summary: Mapping[str, Any]) -> str:
     lines += [f"  {kind}: {listed(summary[kind])}" for kind in kinds if summary[kind]]
     if summary["not_found"]:
         lines.append(told_of_missing(summary["not_found"]))
+    lines += [f"{message}." for message in summary["left_out"]]
     lines.append(f"Cite: {summary['citation']}")
     unsaid = [doi for doi in summary["dois"] if doi not in summary["citation"]]
     if unsaid:

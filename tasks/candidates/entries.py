@@ -67,6 +67,22 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Entries that match and that the query wants no more of.
+
+    Parameters
+    ----------
+    place : str
+        What stands for them: the database that has them.
+    message : str
+        How many they are, and what to do to have them.
+    """
+
+    place: str
+    message: str
+
+
+@dataclass(frozen=True)
 class IndexPage:
     """A page of the index.
 
@@ -78,12 +94,15 @@ class IndexPage:
         Documents of the page that cannot be used.
     seen, total : int
         Documents until now, and how many the database says there are; None where it does not say.
+    left_out : tuple of LeftOut
+        What a limit of the query's own keeps out of the index.
     """
 
     entries: tuple[IndexEntry, ...]
     quarantined: tuple[Quarantined, ...]
     seen: int
     total: int | None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)

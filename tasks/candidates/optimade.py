@@ -17,6 +17,7 @@ from tasks.candidates.entries import (
     Fetched,
     IndexEntry,
     IndexPage,
+    LeftOut,
     Quarantined,
     content_digest,
 )
@@ -173,11 +174,12 @@ class OptimadeSource:
 
     def _index_of(self, url: str, text: str) -> Iterator[IndexPage]:
         ids: set[str] = set()
-        n_bad, total, cut = 0, None, False
+        n_bad, stated, total, cut = 0, None, None, False
         for page in self._pages(url, text, INDEX_FIELDS):
-            if total is None:
-                total = page.meta.get("data_returned")
-                total = min(total, self.asked.max_entries) if isinstance(total, int) else None
+            if stated is None:
+                stated = page.meta.get("data_returned")
+                stated = stated if isinstance(stated, int) else None
+                total = None if stated is None else min(stated, self.asked.max_entries)
             entries: list[Mapping[str, Any]] = []
             bad: list[Quarantined] = []
             for place, document in enumerate(page.data, len(ids) + n_bad + 1):
@@ -192,7 +194,8 @@ class OptimadeSource:
                     bad.append(Quarantined(f"{_place(url)}/document-{place}", MALFORMED, NO_ENTRY))
             n_bad += len(bad)
             found, worse = self._indexed(url, entries)
-            yield IndexPage(tuple(found), (*bad, *worse), len(ids) + n_bad, total)
+            left_out = (self._left_out(url, stated),) if cut else ()
+            yield IndexPage(tuple(found), (*bad, *worse), len(ids) + n_bad, total, left_out)
             if cut:
                 return
         if total is not None and len(ids) + n_bad != total:
@@ -200,6 +203,16 @@ class OptimadeSource:
                 f"{url} says that {total} entries match and gives {len(ids) + n_bad} different ones; try "
                 "again, as it may have changed meanwhile"
             )
+
+    def _left_out(self, url: str, stated: int | None) -> LeftOut:
+        most = self.asked.max_entries
+        n_more = None if stated is None or stated <= most else stated - most
+        how_many = "an unstated number of" if n_more is None else str(n_more)
+        return LeftOut(
+            _place(url),
+            f"{url} has {how_many} more entries that match, which --max-entries {most} leaves out; raise it, "
+            "or narrow the filter",
+        )
 
     def _indexed(
         self, url: str, documents: Sequence[Mapping[str, Any]]
@@ -215,6 +228,9 @@ class OptimadeSource:
                 digests[entry_id] = content_digest({"id": name, "last_modified": str(date)})
             if entry_id in digests:
                 found.append(IndexEntry(entry_id, digests[entry_id], (name,)))
+            elif entry_id in whole.vanished:
+                digest = content_digest({"id": name, "last_modified": None})
+                found.append(IndexEntry(entry_id, digest, (name,), absent=True))
         return found, whole.quarantined
 
     def _pages(self, url: str, text: str, fields: Sequence[str]) -> Iterator[Page]:
