@@ -184,10 +184,11 @@ def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate]
     failures: list[Failure] = []
     for row in rows:
         key = keys[row.structure_hash]
-        candidate = row.model_copy(update={"material_key": key})
+        # Those of a merged material go again when it no longer is the same one.
+        candidate = row.model_copy(update={"material_key": key, "other_ids": row.own_ids})
         if key in kept:
             merged.append(candidate)
-            others[key] |= {row.material_id, *(row.other_ids or ())}
+            others[key] |= {row.material_id, *(row.own_ids or ())}
             message = (
                 f"{row.material_id} is the same material as {kept[key].material_id} (one structure, volumes "
                 f"per atom within {MERGED_VOLUME_TOLERANCE:.0%}), which has the result"
@@ -195,7 +196,7 @@ def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate]
             failures.append(_left_out(candidate, Reason.DUPLICATE, message, row.stage_key))
         else:
             kept[key] = candidate
-            others[key] = set(row.other_ids or ())
+            others[key] = set(row.own_ids or ())
     for key, candidate in kept.items():
         ids = sorted(others[key] - {candidate.material_id})
         kept[key] = candidate.model_copy(update={"other_ids": ids or None})

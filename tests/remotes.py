@@ -105,6 +105,6 @@ class Memory:
         return Citation(f"A database in memory, version {version}", "CC-BY-4.0", ("10.1/x",))
 
 
-def entry(name: str, structure: Structure | None = None, hull_ev: float = 0.0) -> dict[str, Any]:
+def entry(name: str, structure: Structure | None = None, hull_ev: float | None = 0.0) -> dict[str, Any]:
     text = None if structure is None else json.dumps(structure.as_dict(), sort_keys=True)
     return {"id": name, "structure": text, "hull_ev": hull_ev}

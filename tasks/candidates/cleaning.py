@@ -136,6 +136,7 @@ def _candidate(
     digest = structure_hash(structure)
     charges = assign_charges(structure)
     known = [charge for charge in charges.values if charge is not None]
+    own_ids = sorted(set(raw.other_ids) - {raw.material_id}) or None
     row = Candidate(
         structure_hash=digest,
         material_id=raw.material_id,
@@ -159,7 +160,8 @@ def _candidate(
         * ion_charge(settings.working_ion)
         * FARADAY_MAH_MOL
         / float(structure.composition.weight),
-        other_ids=sorted(set(raw.other_ids) - {raw.material_id}) or None,
+        other_ids=own_ids,
+        own_ids=own_ids,
         max_delta_volume_fraction=raw.max_delta_volume_fraction,
         stability_charge_ev=raw.stability_charge_ev,
         stability_discharge_ev=raw.stability_discharge_ev,
