@@ -81,7 +81,7 @@ class CleaningSettings:
         """Return a digest of the settings and of this stage's version."""
         settings = [STAGE_VERSION, self.working_ion, self.max_sites, DIGITS, self.symprec_ang]
         # What was not there from the beginning counts where it is asked for: older keys stay what they are.
-        settings += ["order_disorder"] if self.order_disorder else []
+        settings += ["order_disorder, vacancies counted"] if self.order_disorder else []
         settings += [self.state] if self.state != DISCHARGED else []
         settings += ["capacity by charge"] if ion_charge(self.working_ion) != 1 else []
         text = json.dumps(settings)
