@@ -61,6 +61,7 @@ class Pull:
 
     def __post_init__(self) -> None:
         self.known = self.store.entries()
+        self.members = self.store.members()
         self.ion = str(self.source.query().get("working_ion", DEFAULT_ION))
         self.named = set(self.source.named())
 
@@ -164,7 +165,8 @@ class Pull:
         for entry_id in sorted(entry_ids):
             aliases = sorted({*self.known[entry_id].aliases, *self.index[entry_id].aliases})
             seen = {"last_seen_at": self.started_at, "vanished_at": None, "aliases": aliases}
-            rows += [self.known[entry_id].model_copy(update=seen), self._member(entry_id)]
+            known = self.known[entry_id]
+            rows += [known.model_copy(update=seen), self._member(entry_id, known.content_hash)]
         if rows:
             # One that was gone when it was asked for last, and is back as it was, is no failure any more.
             healed = [entry_key(self.source.name, entry_id) for entry_id in sorted(entry_ids)]
@@ -185,7 +187,7 @@ class Pull:
         digests = self.store.write_contents([content_text(entry.content) for entry in entries.values()])
         rows: list[SourceEntry | SourceMember | Failure] = []
         for entry, digest in zip(entries.values(), digests, strict=True):
-            rows += [self._entry_row(entry, digest, version), self._member(entry.entry_id)]
+            rows += [self._entry_row(entry, digest, version), self._member(entry.entry_id, digest)]
         for one in bad.values():
             rows += self._rows_of_bad(one, self.index[one.entry_id])
         for entry_id in gone:
@@ -242,14 +244,18 @@ class Pull:
                 update={"index_digest": None, "last_seen_at": self.started_at, "vanished_at": None}
             )
         )
-        return [row, self._member(bad.entry_id), self._failure(bad.entry_id, bad.reason, bad.message)]
+        seen = self.members.get(bad.entry_id)
+        content_hash = row.content_hash if seen is None or seen.content_hash is None else seen.content_hash
+        member = self._member(bad.entry_id, content_hash)
+        return [row, member, self._failure(bad.entry_id, bad.reason, bad.message)]
 
-    def _member(self, entry_id: str) -> SourceMember:
+    def _member(self, entry_id: str, content_hash: str | None) -> SourceMember:
         return SourceMember(
             source=self.source.name,
             query_digest=self.store.query_digest,
             entry_id=entry_id,
             sync_id=self.sync_id,
+            content_hash=content_hash,
         )
 
     def _failure(self, entry_id: str, reason: Reason, message: str, stage_key: str | None = None) -> Failure:

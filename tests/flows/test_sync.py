@@ -10,6 +10,7 @@ import pytest
 
 from flows.parameters import SyncParameters
 from flows.pulling import entry_key
+from flows.stored import StoredSource
 from flows.sync import DatabaseMovedError, sync
 from storage import queries
 from storage.entries import content_path, read_content
@@ -111,6 +112,29 @@ def test_what_another_query_may_have_left_there_is_looked_into(run, remote, data
     assert counts(run()) == {"total": 7, "changed": 1, "unchanged": 6, "fetched": 1}
     assert entries(database)["mp-3"]["content_hash"] == content_digest(entry("mp-3"))
     assert run().status == "up_to_date"
+
+
+def test_a_query_goes_by_what_it_was_synced_with(run, remote, database):
+    def stored():
+        return {item.item_id: item.digest for item in StoredSource(remote, str(database)).items()}
+
+    wider, narrower = {"working_ion": "Li"}, {"working_ion": "Li", "voltage_max_v": 3.0}
+    first, second = entry("mp-3"), entry("mp-3", hull_ev=0.2)
+    run()
+    remote.asked, remote.entries["mp-3"] = narrower, second
+    run()
+    assert stored()["mp-3"] == content_digest(second)
+    remote.asked = wider
+    assert stored()["mp-3"] == content_digest(first)
+    # Also where the query's own document can no longer be used.
+    remote.versions, remote.malformed = ["v2"], {"mp-3"}
+    remote.entries["mp-3"] = entry("mp-3", hull_ev=0.4)
+    run()
+    assert stored()["mp-3"] == content_digest(first)
+    # Once synced it is what is there now, fetched by this query or found as another left it.
+    remote.versions, remote.malformed, remote.entries["mp-3"] = ["v3"], set(), second
+    run()
+    assert stored()["mp-3"] == content_digest(second)
 
 
 @pytest.mark.parametrize("versions", [["v2"], [None]])
