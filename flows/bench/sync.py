@@ -116,7 +116,8 @@ def _synced() -> tuple[int, float]:
     BenchError
         When the command fails.
     """
-    asked = ["--kind", ASKED.kind, "--elements", "Li", "--e-above-hull-max-ev", "none", "--max-sites", str(WHOLE)]
+    bounds = ["--e-above-hull-max-ev", "none", "--max-sites", str(WHOLE)]
+    asked = ["--kind", ASKED.kind, "--elements", "Li", *bounds]
     with tempfile.TemporaryDirectory(prefix="lihop-bench-") as folder:
         told, failed = Path(folder) / "told.json", Path(folder) / "failed.txt"
         database = str(Path(folder) / "lihop.duckdb")
