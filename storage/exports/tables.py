@@ -1,32 +1,36 @@
-"""Answers as CSV, JSON or Parquet; whole files or none."""
+"""Answers as CSV, JSON or Parquet, a batch at a time; whole files or none."""
 
 from __future__ import annotations
 
-import csv
-import io
+import base64
 import json
-from pathlib import Path
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
+import pyarrow.csv
 import pyarrow.parquet as pq
 
-from storage import atomic
+from storage.asking import plain
 from storage.errors import QueryError
+from storage.exports.places import format_of, writing_file
 
 if TYPE_CHECKING:
-    from storage.queries import Answer
+    from collections.abc import Iterator, Sequence
+    from pathlib import Path
+
+    from storage.streams import Stream
 
 FORMATS = ("csv", "json", "parquet")
 
 
-def export(answer: Answer, path: Path, file_format: str | None = None) -> Path:
-    """Write an answer to a file, atomically.
+def write_stream(stream: Stream, path: Path, file_format: str | None = None) -> Path:
+    """Write an answer to a file, atomically, with no more than a batch of it in memory.
 
     Parameters
     ----------
-    answer : Answer
-        What a question returned.
+    stream : Stream
+        What a question is answered with.
     path : Path
         Where to write; an existing file is replaced.
     file_format : str, optional
@@ -40,39 +44,94 @@ def export(answer: Answer, path: Path, file_format: str | None = None) -> Path:
     Raises
     ------
     QueryError
-        When the format is none of these, or the answer does not fit it.
+        When the format is none of these, the answer does not fit it, or the file cannot be written.
     """
-    path = Path(path)
-    chosen = (file_format or path.suffix.removeprefix(".")).lower()
-    if chosen not in FORMATS:
-        raise QueryError(f"cannot export as {chosen!r}; allowed are {', '.join(FORMATS)}")
-    if chosen == "csv":
-        atomic.write_text(path, to_csv(answer))
-    elif chosen == "json":
-        atomic.write_text(path, json.dumps(answer.records(), indent=2) + "\n")
-    else:
-        table = _to_arrow(answer)
-        with atomic.replacing(path) as temporary:
-            pq.write_table(table, temporary)
+    chosen = format_of(path, file_format, FORMATS)
+    with writing_file(path) as temporary:
+        if chosen == "parquet":
+            _write_parquet(stream, temporary)
+        else:
+            with temporary.open("wb") as sink:
+                {"csv": write_csv, "json": write_json}[chosen](stream, sink)
     return path
 
 
-def to_csv(answer: Answer) -> str:
-    """Return an answer as CSV text; null is an empty field, lists are JSON."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(answer.columns)
-    for row in answer.rows:
-        writer.writerow([json.dumps(value) if isinstance(value, (list, dict)) else value for value in row])
-    return stream.getvalue()
+def write_csv(stream: Stream, sink: BinaryIO) -> None:
+    """Write an answer as CSV: null is an empty field and an empty text is ``""``; lists are JSON."""
+    fields = [pa.field(field.name, _csv_type(field.type)) for field in stream.schema]
+    schema = pa.schema(fields)
+    with pyarrow.csv.CSVWriter(sink, schema) as writer:
+        for batch in stream:
+            columns = [
+                _csv_column(column, field.type) for column, field in zip(batch.columns, fields, strict=True)
+            ]
+            writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=schema))
 
 
-def _to_arrow(answer: Answer) -> pa.Table:
-    """Return an answer as an Arrow table."""
-    if len(set(answer.columns)) < len(answer.columns):
-        raise QueryError(f"Parquet needs distinct column names; given are {', '.join(answer.columns)}")
+def write_json(stream: Stream, sink: BinaryIO) -> None:
+    """Write an answer as a JSON list of objects, a row a line."""
+    before = b"[\n"
+    for record in _records(stream):
+        sink.write(before + json.dumps(record, ensure_ascii=False, allow_nan=False).encode())
+        before = b",\n"
+    sink.write(b"[]\n" if before == b"[\n" else b"\n]\n")
+
+
+def _write_parquet(stream: Stream, path: Path) -> None:
     try:
-        columns = [pa.array([row[place] for row in answer.rows]) for place in range(len(answer.columns))]
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise QueryError(f"the answer does not fit Parquet: {error}; export as csv or json") from error
-    return pa.table(columns, names=list(answer.columns))
+        with pq.ParquetWriter(path, stream.schema) as writer:
+            for batch in stream:
+                writer.write_batch(batch)
+    except (pa.ArrowNotImplementedError, pa.ArrowInvalid, pa.ArrowTypeError) as error:
+        raise QueryError(
+            f"the answer does not fit Parquet: {error}; cast that column, or write csv or json"
+        ) from error
+
+
+def _records(stream: Stream) -> Iterator[dict[str, Any]]:
+    for batch in stream:
+        for row in _in_python(batch, stream.schema.types):
+            yield {name: plain(_as_asked(value)) for name, value in row.items()}
+
+
+def _in_python(content: pa.Array | pa.RecordBatch, kinds: Sequence[pa.DataType]) -> list[Any]:
+    """Return values in Python, maps as dicts; Arrow is far slower then, so only where there are any."""
+    has_map = any("map<" in str(kind) for kind in kinds)
+    found: list[Any] = content.to_pylist(maps_as_pydicts="lossy" if has_map else None)
+    return found
+
+
+def _as_asked(value: object) -> object:
+    """Return what Arrow made of intervals and large whole numbers as DuckDB itself has them in Python."""
+    if isinstance(value, pa.MonthDayNano):
+        return (value.months * 30 + value.days) * 86400 + value.nanoseconds / 1e9
+    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
+        return int(value)
+    return value
+
+
+def _csv_type(kind: pa.DataType) -> pa.DataType:
+    """Return the type that a column has in CSV: its own, or text where Arrow's writer does not know it."""
+    if pa.types.is_dictionary(kind):
+        return _csv_type(kind.value_type)
+    by_itself = (
+        pa.types.is_nested(kind) or pa.types.is_interval(kind) or pa.types.is_union(kind)
+        or pa.types.is_binary(kind) or pa.types.is_large_binary(kind)
+    )  # fmt: skip
+    return pa.string() if by_itself else kind
+
+
+def _csv_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
+    """Return a column as CSV has it."""
+    if column.type.equals(kind):
+        return column
+    if pa.types.is_dictionary(column.type):
+        return column.cast(kind)
+    values = _in_python(column, [column.type])
+    return pa.array([None if value is None else _as_text(value) for value in values], type=kind)
+
+
+def _as_text(value: object) -> str:
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    return json.dumps(plain(_as_asked(value)), ensure_ascii=False)
