@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from storage.asking import check_limit, check_read, distinct, explained, in_our_words, interrupting
+from storage.errors import QueryError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -110,3 +111,27 @@ def streaming(
         # By way of a relation: a cursor would keep the whole answer beside the batches.
         relation = connection.sql(statement, params=None if parameters is None else dict(parameters))
         yield Stream(relation.to_arrow_reader(BATCH_ROWS), limit, time_limit_s)
+
+
+def relations(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    """Return the names of the tables and views, in order."""
+    found = connection.execute(
+        "SELECT table_name FROM duckdb_tables() WHERE database_name = current_database() "
+        "UNION SELECT view_name FROM duckdb_views() "
+        "WHERE database_name = current_database() AND NOT internal ORDER BY 1"
+    ).fetchall()
+    return [str(name) for (name,) in found]
+
+
+def whole(connection: duckdb.DuckDBPyConnection, relation: str) -> str:
+    """Return the statement that reads a whole table or view.
+
+    Raises
+    ------
+    QueryError
+        When there is none of that name; the message lists those there are.
+    """
+    names = relations(connection)
+    if relation not in names:
+        raise QueryError(f"there is no table or view {relation!r}; there are {', '.join(names)}")
+    return f'SELECT * FROM "{relation}"'  # noqa: S608 - one of those names
