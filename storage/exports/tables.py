@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import base64
-import json
-from decimal import Decimal
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from storage.asking import plain
 from storage.errors import QueryError
+from storage.exports.json_text import json_rows, json_text
 from storage.exports.places import format_of, writing_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from storage.streams import Stream
@@ -70,11 +68,11 @@ def write_csv(stream: Stream, sink: BinaryIO) -> None:
 
 def write_json(stream: Stream, sink: BinaryIO) -> None:
     """Write an answer as a JSON list of objects, a row a line."""
-    before = b"[\n"
-    for record in _records(stream):
-        sink.write(before + json.dumps(record, ensure_ascii=False, allow_nan=False).encode())
-        before = b",\n"
-    sink.write(b"[]\n" if before == b"[\n" else b"\n]\n")
+    before = "[\n"
+    for batch in stream:
+        sink.write((before + ",\n".join(json_rows(batch))).encode())
+        before = ",\n"
+    sink.write(b"[]\n" if stream.n_rows == 0 else b"\n]\n")
 
 
 def _write_parquet(stream: Stream, path: Path) -> None:
@@ -86,28 +84,6 @@ def _write_parquet(stream: Stream, path: Path) -> None:
         raise QueryError(
             f"the answer does not fit Parquet: {error}; cast that column, or write csv or json"
         ) from error
-
-
-def _records(stream: Stream) -> Iterator[dict[str, Any]]:
-    for batch in stream:
-        for row in _in_python(batch, stream.schema.types):
-            yield {name: plain(_as_asked(value)) for name, value in row.items()}
-
-
-def _in_python(content: pa.Array | pa.RecordBatch, kinds: Sequence[pa.DataType]) -> list[Any]:
-    """Return values in Python, maps as dicts; Arrow is far slower then, so only where there are any."""
-    has_map = any("map<" in str(kind) for kind in kinds)
-    found: list[Any] = content.to_pylist(maps_as_pydicts="lossy" if has_map else None)
-    return found
-
-
-def _as_asked(value: object) -> object:
-    """Return what Arrow made of intervals and large whole numbers as DuckDB itself has them in Python."""
-    if isinstance(value, pa.MonthDayNano):
-        return (value.months * 30 + value.days) * 86400 + value.nanoseconds / 1e9
-    if isinstance(value, Decimal) and value.as_tuple().exponent == 0:
-        return int(value)
-    return value
 
 
 def _csv_type(kind: pa.DataType) -> pa.DataType:
@@ -127,11 +103,9 @@ def _csv_column(column: pa.Array, kind: pa.DataType) -> pa.Array:
         return column
     if pa.types.is_dictionary(column.type):
         return column.cast(kind)
-    values = _in_python(column, [column.type])
-    return pa.array([None if value is None else _as_text(value) for value in values], type=kind)
-
-
-def _as_text(value: object) -> str:
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    return json.dumps(plain(_as_asked(value)), ensure_ascii=False)
+    if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+        encoded = [
+            None if value is None else base64.b64encode(value).decode() for value in column.to_pylist()
+        ]
+        return pa.array(encoded, type=kind)
+    return pc.if_else(column.is_valid(), json_text(column), None)
