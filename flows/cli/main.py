@@ -11,7 +11,7 @@ import typer
 from pydantic import ValidationError
 from pydantic_settings import SettingsError
 
-from flows.cli import bench, data, doctor, evaluating, results, screening, syncing, training
+from flows.cli import bench, data, doctor, evaluating, exporting, results, screening, syncing, training
 from flows.cli.errors import BAD_USAGE, NOTHING_USABLE, NothingUsableError, UsageError
 from models.errors import ModelError
 from storage.errors import StorageError
@@ -44,7 +44,7 @@ def common(
         raise typer.Exit
 
 
-for module in (screening, syncing, results, training, evaluating, data, doctor, bench):
+for module in (screening, syncing, results, exporting, training, evaluating, data, doctor, bench):
     module.register(app)
 
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.answering import Format, answer
 from flows.cli.errors import UsageError
 from flows.cli.figures import write_ranking
 from flows.cli.hop_picture import show_hop
@@ -200,6 +201,13 @@ def sql(
     schema: Annotated[bool, typer.Option("--schema", help="Print tables, views, columns and units.")] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most rows.")] = 1000,
     time_limit: Annotated[float, typer.Option(min=0.01, help="Longest that it may take, in seconds.")] = 60.0,
+    file_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="[table, or what --output ends with]", show_default=False),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Write the rows to NAME.csv, NAME.json or NAME.parquet.")
+    ] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
@@ -212,13 +220,15 @@ def sql(
         raise UsageError(
             'no statement was given; try: lihop sql "FROM rankings LIMIT 5", or lihop sql --schema'
         )
-    answer = queries.sql(path, statement, limit=limit, time_limit_s=time_limit)
-    if as_json:
-        print_json(answer.records())
-        return
-    print_table(answer.records(), {name: name for name in answer.columns})
-    if answer.truncated:
-        console().print(f"There are more than {limit} rows; raise --limit.", markup=False)
+    answer(
+        path,
+        statement,
+        limit=limit,
+        time_limit_s=time_limit,
+        file_format=file_format,
+        output=output,
+        as_json=as_json,
+    )
 
 
 def failures(

@@ -130,10 +130,6 @@ class TestSql:
         assert result.code == 2
         assert "--schema" in result.err
 
-    def test_cut_off_rows_are_announced(self, lihop, database):
-        assert "more than 2 rows" in lihop("sql", "FROM candidates", "--limit", "2").out
-        assert "more than" not in lihop("sql", "FROM candidates LIMIT 2", "--limit", "2").out
-
 
 class TestFailures:
     def test_json_by_reason(self, lihop, database):
