@@ -1,0 +1,113 @@
+-- The Pareto front: which materials no other one beats in barrier, voltage, capacity and stability at once.
+-- Comparing all with all would be quadratic. A material that is beaten is also beaten by one of the front, and
+-- a few strong ones beat nearly all others: first these few are held against all, then what is left against itself.
+CREATE OR REPLACE VIEW pareto_front AS
+WITH known AS NOT MATERIALIZED (
+    SELECT
+        formula, name, material_id, source, working_ion, state, barrier_at_dim_ev, lower_ev, upper_ev,
+        average_voltage_v, capacity_mah_g, e_above_hull_ev, percolation_dim, in_domain, flags, run_id,
+        structure_hash,
+        barrier_at_dim_ev AS low_1,
+        -- Within one `knows` a property is known of all or of none, and then it is the same for all.
+        coalesce(-average_voltage_v, 0) AS low_2,
+        coalesce(-capacity_mah_g, 0) AS low_3,
+        coalesce(e_above_hull_ev, 0) AS low_4,
+        concat_ws(
+            ', ',
+            'barrier',
+            CASE WHEN average_voltage_v IS NOT NULL THEN 'voltage' END,
+            CASE WHEN capacity_mah_g IS NOT NULL THEN 'capacity' END,
+            CASE WHEN e_above_hull_ev IS NOT NULL THEN 'hull' END
+        ) AS knows
+    FROM rankings
+    WHERE barrier_at_dim_ev IS NOT NULL
+),
+scored AS MATERIALIZED (
+    -- The share of materials that one would beat if the properties had nothing to do with each other.
+    SELECT
+        known.*,
+        ln(1.000001 - percent_rank() OVER (PARTITION BY working_ion, state, knows ORDER BY low_1))
+        + ln(1.000001 - percent_rank() OVER (PARTITION BY working_ion, state, knows ORDER BY low_2))
+        + ln(1.000001 - percent_rank() OVER (PARTITION BY working_ion, state, knows ORDER BY low_3))
+        + ln(1.000001 - percent_rank() OVER (PARTITION BY working_ion, state, knows ORDER BY low_4)) AS strength
+    FROM known
+),
+strong AS MATERIALIZED (
+    SELECT ordered.*
+    FROM (
+        SELECT
+            scored.*,
+            row_number() OVER (PARTITION BY working_ion, state, knows ORDER BY strength DESC) AS strongest_first
+        FROM scored
+    ) AS ordered
+    WHERE ordered.strongest_first <= 64
+),
+left_over AS MATERIALIZED (
+    SELECT one.*
+    FROM scored AS one
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM strong AS other
+        WHERE other.working_ion = one.working_ion AND other.state = one.state AND other.knows = one.knows
+            AND other.low_1 <= one.low_1 AND other.low_2 <= one.low_2
+            AND other.low_3 <= one.low_3 AND other.low_4 <= one.low_4
+            AND (
+                other.low_1 < one.low_1 OR other.low_2 < one.low_2
+                OR other.low_3 < one.low_3 OR other.low_4 < one.low_4
+            )
+    )
+)
+SELECT
+    one.formula,
+    one.name,
+    one.material_id,
+    one.source,
+    one.working_ion,
+    one.state,
+    one.barrier_at_dim_ev,
+    one.lower_ev,
+    one.upper_ev,
+    one.average_voltage_v,
+    one.capacity_mah_g,
+    one.e_above_hull_ev,
+    one.knows,
+    1 + (one.average_voltage_v IS NOT NULL)::INTEGER + (one.capacity_mah_g IS NOT NULL)::INTEGER
+        + (one.e_above_hull_ev IS NOT NULL)::INTEGER AS n_known,
+    one.percolation_dim,
+    one.in_domain,
+    one.flags,
+    one.run_id,
+    one.structure_hash
+FROM left_over AS one
+WHERE NOT EXISTS (
+    SELECT 1
+    FROM left_over AS other
+    WHERE other.working_ion = one.working_ion AND other.state = one.state AND other.knows = one.knows
+        AND other.low_1 <= one.low_1 AND other.low_2 <= one.low_2
+        AND other.low_3 <= one.low_3 AND other.low_4 <= one.low_4
+        AND (
+            other.low_1 < one.low_1 OR other.low_2 < one.low_2
+            OR other.low_3 < one.low_3 OR other.low_4 < one.low_4
+        )
+)
+ORDER BY one.working_ion, one.state, n_known DESC, one.knows, one.barrier_at_dim_ev, one.material_id;
+COMMENT ON VIEW pareto_front IS 'Materials that no other one beats: none with the same knowledge is at least as good in barrier (low), voltage (high), capacity (high) and energy above hull (low) and better in one. Unknown is neither better nor worse: a material is compared only with those of which the same is known, within its working ion and state; without a barrier it is left out.';
+COMMENT ON COLUMN pareto_front.formula IS 'reduced formula';
+COMMENT ON COLUMN pareto_front.name IS 'what people call it';
+COMMENT ON COLUMN pareto_front.material_id IS 'identifier of the material within its source';
+COMMENT ON COLUMN pareto_front.source IS 'reference, files, ...';
+COMMENT ON COLUMN pareto_front.working_ion IS 'element symbol of the ion that moves';
+COMMENT ON COLUMN pareto_front.state IS 'discharged: the host as it is; charged: a single working ion kept in the topotactic host';
+COMMENT ON COLUMN pareto_front.barrier_at_dim_ev IS 'the minimax barrier at percolation_dim, eV; low is good';
+COMMENT ON COLUMN pareto_front.lower_ev IS 'lower end of its 90% interval, eV; plays no part in the comparison';
+COMMENT ON COLUMN pareto_front.upper_ev IS 'upper end of its 90% interval, eV; plays no part in the comparison';
+COMMENT ON COLUMN pareto_front.average_voltage_v IS 'average voltage against the working metal, V; high is good; null means unknown';
+COMMENT ON COLUMN pareto_front.capacity_mah_g IS 'gravimetric capacity with all working ions taken out, mAh/g; high is good; null means unknown';
+COMMENT ON COLUMN pareto_front.e_above_hull_ev IS 'energy above the convex hull, eV an atom; low is good; null means unknown';
+COMMENT ON COLUMN pareto_front.knows IS 'what is known of it, out of barrier, voltage, capacity, hull; materials are compared within this';
+COMMENT ON COLUMN pareto_front.n_known IS 'how many of the four that are; 4 is the whole comparison';
+COMMENT ON COLUMN pareto_front.percolation_dim IS 'dimensions of percolation at barrier_at_dim_ev';
+COMMENT ON COLUMN pareto_front.in_domain IS 'true when the rate-limiting hop at percolation_dim lies in the training domain';
+COMMENT ON COLUMN pareto_front.flags IS 'what to be careful about, in words; null when nothing is known';
+COMMENT ON COLUMN pareto_front.run_id IS 'run whose result is shown';
+COMMENT ON COLUMN pareto_front.structure_hash IS 'digest of the cleaned structure';
