@@ -1,4 +1,4 @@
-"""What analysts ask of hops: which one limits, what each method says, where they differ, how often ions hop."""
+"""What analysts ask of hops: which limits, what each method says, where they differ, how often ions hop."""
 
 import json
 import math
