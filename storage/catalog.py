@@ -1,4 +1,4 @@
-"""The schema for people: every table, view and column with its type, unit and meaning, as text and as a page."""
+"""The schema for people: every table, view and column with type, unit and meaning, as text and as a page."""
 
 from __future__ import annotations
 
@@ -27,15 +27,16 @@ UNITS = {
 
 HEAD = """# The schema
 
-Every table and view of a lihop database. This page is what this prints, and `lihop sql --schema` says the same as
-text; neither needs a database:
+Every table and view of a lihop database. This page is what this prints, and `lihop sql --schema` says the
+same as text; neither needs a database:
 
 ```
 lihop sql --schema --markdown
 ```
 
-Units are in the names of columns. Null means unknown, and 0 never does. Views are what questions are asked of
-([questions.md](questions.md)); tables are what they are made from. Columns of a primary key are marked *key*.
+Units are in the names of columns. Null means unknown, and 0 never does. Views are what questions are asked
+of ([questions.md](questions.md)); tables are what they are made from. Columns of a primary key are marked
+*key*.
 """
 
 

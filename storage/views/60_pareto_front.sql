@@ -2,16 +2,12 @@
 -- Comparing all with all would be quadratic. A material that is beaten is also beaten by one of the front, and
 -- a few strong ones beat nearly all others: first these few are held against all, then what is left against itself.
 CREATE OR REPLACE VIEW pareto_front AS
-WITH known AS NOT MATERIALIZED (
+WITH ranked AS MATERIALIZED (
     SELECT
+        row_number() OVER () AS place,
         formula, name, material_id, source, working_ion, state, barrier_at_dim_ev, lower_ev, upper_ev,
         average_voltage_v, capacity_mah_g, e_above_hull_ev, percolation_dim, in_domain, flags, run_id,
         structure_hash,
-        barrier_at_dim_ev AS low_1,
-        -- Within one `knows` a property is known of all or of none, and then it is the same for all.
-        coalesce(-average_voltage_v, 0) AS low_2,
-        coalesce(-capacity_mah_g, 0) AS low_3,
-        coalesce(e_above_hull_ev, 0) AS low_4,
         concat_ws(
             ', ',
             'barrier',
@@ -22,14 +18,29 @@ WITH known AS NOT MATERIALIZED (
     FROM rankings
     WHERE barrier_at_dim_ev IS NOT NULL
 ),
+known AS NOT MATERIALIZED (
+    SELECT
+        place,
+        -- Whom it is compared with; short, since it is compared as often as the properties are.
+        concat(
+            working_ion, left(state, 1), (average_voltage_v IS NULL)::INTEGER,
+            (capacity_mah_g IS NULL)::INTEGER, (e_above_hull_ev IS NULL)::INTEGER
+        ) AS kind,
+        barrier_at_dim_ev AS low_1,
+        -- Within one kind a property is known of all or of none, and then it is the same for all.
+        coalesce(-average_voltage_v, 0) AS low_2,
+        coalesce(-capacity_mah_g, 0) AS low_3,
+        coalesce(e_above_hull_ev, 0) AS low_4
+    FROM ranked
+),
 scored AS MATERIALIZED (
     -- The share of materials that one would beat if the properties had nothing to do with each other.
     SELECT
         known.*,
-        ln(1.000001 - percent_rank() OVER (PARTITION BY working_ion, state, knows ORDER BY low_1))
-        + ln(1.000001 - percent_rank() OVER (PARTITION BY working_ion, state, knows ORDER BY low_2))
-        + ln(1.000001 - percent_rank() OVER (PARTITION BY working_ion, state, knows ORDER BY low_3))
-        + ln(1.000001 - percent_rank() OVER (PARTITION BY working_ion, state, knows ORDER BY low_4)) AS strength
+        ln(1.000001 - percent_rank() OVER (PARTITION BY kind ORDER BY low_1))
+        + ln(1.000001 - percent_rank() OVER (PARTITION BY kind ORDER BY low_2))
+        + ln(1.000001 - percent_rank() OVER (PARTITION BY kind ORDER BY low_3))
+        + ln(1.000001 - percent_rank() OVER (PARTITION BY kind ORDER BY low_4)) AS strength
     FROM known
 ),
 strong AS MATERIALIZED (
@@ -37,7 +48,7 @@ strong AS MATERIALIZED (
     FROM (
         SELECT
             scored.*,
-            row_number() OVER (PARTITION BY working_ion, state, knows ORDER BY strength DESC) AS strongest_first
+            row_number() OVER (PARTITION BY kind ORDER BY strength DESC) AS strongest_first
         FROM scored
     ) AS ordered
     WHERE ordered.strongest_first <= 64
@@ -48,7 +59,7 @@ left_over AS MATERIALIZED (
     WHERE NOT EXISTS (
         SELECT 1
         FROM strong AS other
-        WHERE other.working_ion = one.working_ion AND other.state = one.state AND other.knows = one.knows
+        WHERE other.kind = one.kind
             AND other.low_1 <= one.low_1 AND other.low_2 <= one.low_2
             AND other.low_3 <= one.low_3 AND other.low_4 <= one.low_4
             AND (
@@ -58,31 +69,32 @@ left_over AS MATERIALIZED (
     )
 )
 SELECT
-    one.formula,
-    one.name,
-    one.material_id,
-    one.source,
-    one.working_ion,
-    one.state,
-    one.barrier_at_dim_ev,
-    one.lower_ev,
-    one.upper_ev,
-    one.average_voltage_v,
-    one.capacity_mah_g,
-    one.e_above_hull_ev,
-    one.knows,
-    1 + (one.average_voltage_v IS NOT NULL)::INTEGER + (one.capacity_mah_g IS NOT NULL)::INTEGER
-        + (one.e_above_hull_ev IS NOT NULL)::INTEGER AS n_known,
-    one.percolation_dim,
-    one.in_domain,
-    one.flags,
-    one.run_id,
-    one.structure_hash
+    r.formula,
+    r.name,
+    r.material_id,
+    r.source,
+    r.working_ion,
+    r.state,
+    r.barrier_at_dim_ev,
+    r.lower_ev,
+    r.upper_ev,
+    r.average_voltage_v,
+    r.capacity_mah_g,
+    r.e_above_hull_ev,
+    r.knows,
+    1 + (r.average_voltage_v IS NOT NULL)::INTEGER + (r.capacity_mah_g IS NOT NULL)::INTEGER
+        + (r.e_above_hull_ev IS NOT NULL)::INTEGER AS n_known,
+    r.percolation_dim,
+    r.in_domain,
+    r.flags,
+    r.run_id,
+    r.structure_hash
 FROM left_over AS one
+JOIN ranked AS r ON r.place = one.place
 WHERE NOT EXISTS (
     SELECT 1
     FROM left_over AS other
-    WHERE other.working_ion = one.working_ion AND other.state = one.state AND other.knows = one.knows
+    WHERE other.kind = one.kind
         AND other.low_1 <= one.low_1 AND other.low_2 <= one.low_2
         AND other.low_3 <= one.low_3 AND other.low_4 <= one.low_4
         AND (
@@ -90,7 +102,7 @@ WHERE NOT EXISTS (
             OR other.low_3 < one.low_3 OR other.low_4 < one.low_4
         )
 )
-ORDER BY one.working_ion, one.state, n_known DESC, one.knows, one.barrier_at_dim_ev, one.material_id;
+ORDER BY r.working_ion, r.state, n_known DESC, r.knows, r.barrier_at_dim_ev, r.material_id;
 COMMENT ON VIEW pareto_front IS 'Materials that no other one beats: none with the same knowledge is at least as good in barrier (low), voltage (high), capacity (high) and energy above hull (low) and better in one. Unknown is neither better nor worse: a material is compared only with those of which the same is known, within its working ion and state; without a barrier it is left out.';
 COMMENT ON COLUMN pareto_front.formula IS 'reduced formula';
 COMMENT ON COLUMN pareto_front.name IS 'what people call it';

@@ -18,7 +18,7 @@ def test_the_page_is_made_from_the_database():
 
 
 def test_every_table_and_column_has_a_line():
-    sections = re.split(r"^### ", schema_page(), flags=re.M)
+    sections = re.split(r"^### ", schema_page(), flags=re.MULTILINE)
     by_name = {section.split("`")[1]: section for section in sections[1:]}
     assert set(by_name) == {relation.name for relation in relations()} >= set(ROW_TYPES)
     for relation in relations():
@@ -38,9 +38,10 @@ def test_primary_keys_are_marked():
 @pytest.mark.parametrize(
     ("column", "unit"),
     [
-        ("barrier_ev", "eV"), ("residual_force_ev_ang", "eV/Å"), ("volume_ang3", "Å³"), ("average_voltage_v", "V"),
-        ("capacity_mah_g", "mAh/g"), ("diffusivity_cm2_s", "cm²/s"), ("duration_s", "s"), ("started_at", "UTC"),
-        ("barrier_1d_ev", "eV"), ("n_hops", ""), ("edge_id", ""), ("k", ""), ("domain_distance", ""),
+        ("barrier_ev", "eV"), ("residual_force_ev_ang", "eV/Å"), ("volume_ang3", "Å³"),
+        ("average_voltage_v", "V"), ("capacity_mah_g", "mAh/g"), ("diffusivity_cm2_s", "cm²/s"),
+        ("duration_s", "s"), ("started_at", "UTC"), ("barrier_1d_ev", "eV"), ("n_hops", ""),
+        ("edge_id", ""), ("k", ""), ("domain_distance", ""),
     ],
 )  # fmt: skip
 def test_units_are_read_from_names(column, unit):
