@@ -1,6 +1,7 @@
 -- The Pareto front: which materials no other one beats in barrier, voltage, capacity and stability at once.
--- Comparing all with all would be quadratic. A material that is beaten is also beaten by one of the front, and
--- a few strong ones beat nearly all others: first these few are held against all, then what is left against itself.
+-- Comparing all with all would be quadratic. A material that is beaten is also beaten by one of the front, so any of
+-- the others may go first: a few strong ones are held against all, then the strongest of each region of a coarse and
+-- of a finer grid against what is left, and only what is left then against itself.
 CREATE OR REPLACE VIEW pareto_front AS
 WITH ranked AS MATERIALIZED (
     SELECT
@@ -33,15 +34,22 @@ known AS NOT MATERIALIZED (
         coalesce(e_above_hull_ev, 0) AS low_4
     FROM ranked
 ),
-scored AS MATERIALIZED (
-    -- The share of materials that one would beat if the properties had nothing to do with each other.
+placed AS MATERIALIZED (
     SELECT
         known.*,
-        ln(1.000001 - percent_rank() OVER (PARTITION BY kind ORDER BY low_1))
-        + ln(1.000001 - percent_rank() OVER (PARTITION BY kind ORDER BY low_2))
-        + ln(1.000001 - percent_rank() OVER (PARTITION BY kind ORDER BY low_3))
-        + ln(1.000001 - percent_rank() OVER (PARTITION BY kind ORDER BY low_4)) AS strength
+        percent_rank() OVER (PARTITION BY kind ORDER BY low_1) AS share_1,
+        percent_rank() OVER (PARTITION BY kind ORDER BY low_2) AS share_2,
+        percent_rank() OVER (PARTITION BY kind ORDER BY low_3) AS share_3,
+        percent_rank() OVER (PARTITION BY kind ORDER BY low_4) AS share_4
     FROM known
+),
+scored AS NOT MATERIALIZED (
+    -- The share of materials that one would beat if the properties had nothing to do with each other.
+    SELECT
+        placed.*,
+        ln(1.000001 - share_1) + ln(1.000001 - share_2) + ln(1.000001 - share_3) + ln(1.000001 - share_4)
+            AS strength
+    FROM placed
 ),
 strong AS MATERIALIZED (
     SELECT ordered.*
@@ -53,12 +61,68 @@ strong AS MATERIALIZED (
     ) AS ordered
     WHERE ordered.strongest_first <= 64
 ),
-left_over AS MATERIALIZED (
+left_1 AS MATERIALIZED (
     SELECT one.*
     FROM scored AS one
     WHERE NOT EXISTS (
         SELECT 1
         FROM strong AS other
+        WHERE other.kind = one.kind
+            AND other.low_1 <= one.low_1 AND other.low_2 <= one.low_2
+            AND other.low_3 <= one.low_3 AND other.low_4 <= one.low_4
+            AND (
+                other.low_1 < one.low_1 OR other.low_2 < one.low_2
+                OR other.low_3 < one.low_3 OR other.low_4 < one.low_4
+            )
+    )
+),
+coarse AS MATERIALIZED (
+    SELECT ordered.*
+    FROM (
+        SELECT
+            left_1.*,
+            row_number() OVER (
+                PARTITION BY kind, floor(share_1 * 8), floor(share_2 * 8), floor(share_3 * 8)
+                ORDER BY strength DESC
+            ) AS strongest_first
+        FROM left_1
+    ) AS ordered
+    WHERE ordered.strongest_first <= 1
+),
+left_2 AS MATERIALIZED (
+    SELECT one.*
+    FROM left_1 AS one
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM coarse AS other
+        WHERE other.kind = one.kind
+            AND other.low_1 <= one.low_1 AND other.low_2 <= one.low_2
+            AND other.low_3 <= one.low_3 AND other.low_4 <= one.low_4
+            AND (
+                other.low_1 < one.low_1 OR other.low_2 < one.low_2
+                OR other.low_3 < one.low_3 OR other.low_4 < one.low_4
+            )
+    )
+),
+fine AS MATERIALIZED (
+    SELECT ordered.*
+    FROM (
+        SELECT
+            left_2.*,
+            row_number() OVER (
+                PARTITION BY kind, floor(share_1 * 16), floor(share_2 * 16), floor(share_3 * 16)
+                ORDER BY strength DESC
+            ) AS strongest_first
+        FROM left_2
+    ) AS ordered
+    WHERE ordered.strongest_first <= 1
+),
+left_over AS MATERIALIZED (
+    SELECT one.*
+    FROM left_2 AS one
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM fine AS other
         WHERE other.kind = one.kind
             AND other.low_1 <= one.low_1 AND other.low_2 <= one.low_2
             AND other.low_3 <= one.low_3 AND other.low_4 <= one.low_4
