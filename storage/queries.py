@@ -249,29 +249,6 @@ def sql(
         return ask(connection, statement, limit=limit, time_limit_s=time_limit_s)
 
 
-def schema(db: str | Path) -> str:
-    """Return the tables and views with their columns, types and comments, as text."""
-    with reading(db) as connection:
-        relations = connection.execute(
-            "SELECT 'table', table_name, comment FROM duckdb_tables() "
-            "WHERE database_name = current_database() "
-            "UNION ALL SELECT 'view', view_name, comment FROM duckdb_views() "
-            "WHERE database_name = current_database() AND NOT internal ORDER BY 1, 2"
-        ).fetchall()
-        columns = connection.execute(
-            "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
-            "WHERE database_name = current_database() AND NOT internal ORDER BY table_name, column_index"
-        ).fetchall()
-    lines = []
-    for kind, name, comment in relations:
-        lines.append(f"{kind} {name}: {comment or ''}".rstrip())
-        lines += [
-            f"    {column} {kind_of}: {text or ''}" for of, column, kind_of, text in columns if of == name
-        ]
-        lines.append("")
-    return "\n".join(lines)
-
-
 def _of_structure(
     db: str | Path, relation: str, structure_hash: str, working_ion: str | None, order: str
 ) -> list[Record]:
