@@ -49,6 +49,8 @@ class Summary:
         Everything without a result, by reason.
     database_version, citation : str or None
         Of a remote source: the version that its candidates came from, and how to cite it.
+    not_found : tuple of str
+        Of a remote source: entries that were asked for by their ids and are not there.
     """
 
     run_id: str
@@ -61,6 +63,7 @@ class Summary:
     failures: dict[str, int]
     database_version: str | None = None
     citation: str | None = None
+    not_found: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, object]:
         """Return the fields, for JSON."""
@@ -166,6 +169,7 @@ def _screen(context: Context) -> Summary:
         failures=dict(sorted(Counter(row.reason.value for row in failures).items())),
         database_version=None if collected.cited is None else collected.cited.database_version,
         citation=None if collected.cited is None else collected.cited.citation,
+        not_found=() if collected.cited is None else collected.cited.not_found,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from flows.context import over_pool, record_batch
 from flows.progress import reporter
-from flows.pulling import entry_key
+from flows.pulling import entry_key, limit_key
 from flows.sources import cleaning_settings, make_source
 from flows.stored import StoredSource
 from flows.syncing import bring_up
@@ -76,7 +76,7 @@ def collect(context: Context) -> Collected:
     items = list(source.items())
     within = items if parameters.limit is None else items[: parameters.limit]
     candidates: list[Candidate] = []
-    failures = [_limited(context, item) for item in items[len(within) :]] + _unusable(context, source)
+    failures = [_limited(context, item) for item in items[len(within) :]] + _unusable(context, source, cited)
     for state in states_of(parameters.state):
         kept, failed = _collect(context, source, within, replace(cleaning, state=state))
         candidates += kept
@@ -86,11 +86,13 @@ def collect(context: Context) -> Collected:
     return Collected(candidates, failures, len(items), cited)
 
 
-def _unusable(context: Context, source: Source) -> list[Failure]:
-    """Return why entries of a remote source cannot be used, or are used as they last could be."""
+def _unusable(context: Context, source: Source, cited: Cited | None) -> list[Failure]:
+    """Return why a remote source lacks entries, cannot use them, or uses them as they last were."""
     if not isinstance(source, StoredSource):
         return []
-    keys = [entry_key(source.name, entry_id) for entry_id in source.unusable()]
+    missed = () if cited is None else cited.not_found
+    keys = [entry_key(source.name, entry_id) for entry_id in (*source.unusable(), *missed)]
+    keys.append(limit_key(source.name, source.store().query_digest))
     return context.recorder.rows_under(Failure, keys)
 
 
@@ -211,10 +213,11 @@ def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate]
     failures: list[Failure] = []
     for row in rows:
         key = keys[row.structure_hash]
-        candidate = row.model_copy(update={"material_key": key})
+        # Those of a merged material go again when it no longer is the same one.
+        candidate = row.model_copy(update={"material_key": key, "other_ids": row.own_ids})
         if key in kept:
             merged.append(candidate)
-            others[key] |= {row.material_id, *(row.other_ids or ())}
+            others[key] |= {row.material_id, *(row.own_ids or ())}
             message = (
                 f"{row.material_id} is the same material as {kept[key].material_id} (one structure, volumes "
                 f"per atom within {MERGED_VOLUME_TOLERANCE:.0%}), which has the result"
@@ -222,7 +225,7 @@ def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate]
             failures.append(_left_out(candidate, Reason.DUPLICATE, message, row.stage_key))
         else:
             kept[key] = candidate
-            others[key] = set(row.other_ids or ())
+            others[key] = set(row.own_ids or ())
     for key, candidate in kept.items():
         ids = sorted(others[key] - {candidate.material_id})
         kept[key] = candidate.model_copy(update={"other_ids": ids or None})

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from flows.progress import reporter
 from storage.records import Failure, Reason, SourceEntry, SourceMember, Stage
-from tasks.candidates.entries import Entry, Fetched, IndexEntry, Quarantined, content_text
+from tasks.candidates.entries import Entry, Fetched, IndexEntry, LeftOut, Quarantined, content_text
 from tasks.stage_keys import digest_of
 
 if TYPE_CHECKING:
@@ -24,6 +24,11 @@ DEFAULT_ION = "Li"
 def entry_key(source: str, entry_id: str) -> str:
     """Return the stage key under which it is recorded why an entry cannot be used."""
     return digest_of("sync", source, entry_id)
+
+
+def limit_key(source: str, query_digest: str) -> str:
+    """Return the stage key under which it is recorded what a query's own limit leaves out."""
+    return digest_of("sync limit", source, query_digest)
 
 
 @dataclass
@@ -51,11 +56,14 @@ class Pull:
     gone: set[str] = field(default_factory=set)
     new: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
+    left_out: dict[str, LeftOut] = field(default_factory=dict)
     n_fetched: int = 0
 
     def __post_init__(self) -> None:
         self.known = self.store.entries()
+        self.members = self.store.members()
         self.ion = str(self.source.query().get("working_ion", DEFAULT_ION))
+        self.named = set(self.source.named())
 
     def run(self, version: str | None) -> None:
         """Pull the index, and fetch and record what the store does not have."""
@@ -71,7 +79,7 @@ class Pull:
 
     def pull_index(self) -> None:
         """Pull the index anew."""
-        self.index, self.quarantined, self.gone = {}, {}, set()
+        self.index, self.quarantined, self.gone, self.left_out = {}, {}, set(), {}
         shown = False
         before = 0
         for page in self.source.index():
@@ -81,6 +89,8 @@ class Pull:
             for entry in page.entries:
                 self._note(entry)
             self.quarantined.update({bad.entry_id: bad for bad in page.quarantined})
+            self.gone.update(entry.entry_id for entry in page.entries if entry.absent)
+            self.left_out.update({one.place: one for one in page.left_out})
             reporter().advance(INDEX, page.seen - before)
             before = page.seen
 
@@ -89,7 +99,7 @@ class Pull:
         if earlier is not None:
             # One entry under two spellings of its identifier, or on two pages that overlap.
             aliases = tuple(sorted({*earlier.aliases, *entry.aliases}))
-            entry = IndexEntry(entry.entry_id, entry.digest, aliases)
+            entry = replace(entry, aliases=aliases)
         self.index[entry.entry_id] = entry
 
     def to_fetch(self) -> tuple[list[str], list[str]]:
@@ -99,13 +109,21 @@ class Pull:
             row = self.known.get(entry_id)
             if row is None or row.content_hash is None:
                 new.append(entry_id)
-            elif row.index_digest != entry.digest or not self.store.has_content(row.content_hash):
+            elif (
+                entry.absent
+                or row.index_digest != entry.digest
+                or not self.store.has_content(row.content_hash)
+            ):
                 changed.append(entry_id)
         return sorted(new), sorted(changed)
 
     def found(self) -> set[str]:
         """Return what the query selects, that which cannot be used included."""
         return (self.index.keys() | self.quarantined.keys()) - self.gone
+
+    def not_found(self) -> list[str]:
+        """Return what the query names and the database does not give."""
+        return sorted(self.named - self.found())
 
     def missing(self) -> list[str]:
         """Return what the query selected before and no longer does."""
@@ -136,7 +154,9 @@ class Pull:
             rows = [row for bad in unread for row in self._rows_of_bad(bad, None)]
             self.store.recorder.record(rows=rows)
         over = [entry_key(self.source.name, entry_id) for entry_id in set(self.missing()) - self.gone]
-        self.store.recorder.record(healed=over)
+        limit = limit_key(self.source.name, self.store.query_digest)
+        cut = [self._failure(one.place, Reason.LIMIT, one.message, limit) for one in self.left_out.values()]
+        self.store.recorder.record(rows=cut, healed=[*over, limit])
         return self.store.mark_vanished(self.found(), self.started_at)
 
     def _record_unchanged(self, entry_ids: set[str]) -> None:
@@ -145,7 +165,8 @@ class Pull:
         for entry_id in sorted(entry_ids):
             aliases = sorted({*self.known[entry_id].aliases, *self.index[entry_id].aliases})
             seen = {"last_seen_at": self.started_at, "vanished_at": None, "aliases": aliases}
-            rows += [self.known[entry_id].model_copy(update=seen), self._member(entry_id)]
+            known = self.known[entry_id]
+            rows += [known.model_copy(update=seen), self._member(entry_id, known.content_hash)]
         if rows:
             # One that was gone when it was asked for last, and is back as it was, is no failure any more.
             healed = [entry_key(self.source.name, entry_id) for entry_id in sorted(entry_ids)]
@@ -166,10 +187,12 @@ class Pull:
         digests = self.store.write_contents([content_text(entry.content) for entry in entries.values()])
         rows: list[SourceEntry | SourceMember | Failure] = []
         for entry, digest in zip(entries.values(), digests, strict=True):
-            rows += [self._entry_row(entry, digest, version), self._member(entry.entry_id)]
+            rows += [self._entry_row(entry, digest, version), self._member(entry.entry_id, digest)]
         for one in bad.values():
             rows += self._rows_of_bad(one, self.index[one.entry_id])
-        rows += [self._failure(entry_id, Reason.VANISHED, VANISHED.format(entry_id)) for entry_id in gone]
+        for entry_id in gone:
+            message = (NOT_FOUND if entry_id in self.named else VANISHED).format(entry_id)
+            rows.append(self._failure(entry_id, Reason.VANISHED, message))
         self.store.recorder.record(
             rows=rows, healed=[entry_key(self.source.name, entry_id) for entry_id in entries]
         )
@@ -177,6 +200,7 @@ class Pull:
         for entry_id in entries:
             self.quarantined.pop(entry_id, None)
         self.quarantined.update(bad)
+        self.gone.difference_update(entries, bad)
         self.gone.update(gone)
         self.n_fetched += len(entries)
 
@@ -220,17 +244,21 @@ class Pull:
                 update={"index_digest": None, "last_seen_at": self.started_at, "vanished_at": None}
             )
         )
-        return [row, self._member(bad.entry_id), self._failure(bad.entry_id, bad.reason, bad.message)]
+        seen = self.members.get(bad.entry_id)
+        content_hash = row.content_hash if seen is None or seen.content_hash is None else seen.content_hash
+        member = self._member(bad.entry_id, content_hash)
+        return [row, member, self._failure(bad.entry_id, bad.reason, bad.message)]
 
-    def _member(self, entry_id: str) -> SourceMember:
+    def _member(self, entry_id: str, content_hash: str | None) -> SourceMember:
         return SourceMember(
             source=self.source.name,
             query_digest=self.store.query_digest,
             entry_id=entry_id,
             sync_id=self.sync_id,
+            content_hash=content_hash,
         )
 
-    def _failure(self, entry_id: str, reason: Reason, message: str) -> Failure:
+    def _failure(self, entry_id: str, reason: Reason, message: str, stage_key: str | None = None) -> Failure:
         return Failure(
             material_id=entry_id,
             source=self.source.name,
@@ -238,8 +266,12 @@ class Pull:
             stage=Stage.CANDIDATES,
             reason=reason,
             message=message,
-            stage_key=entry_key(self.source.name, entry_id),
+            stage_key=entry_key(self.source.name, entry_id) if stage_key is None else stage_key,
         )
 
 
 VANISHED = "{}: the index has it and the database no longer gives it (removed or deprecated)"
+NOT_FOUND = (
+    "{}: it was asked for by its id and the database does not give it (no such id, removed, deprecated, or "
+    "left out by the query's other flags); check the id"
+)

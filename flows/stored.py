@@ -14,7 +14,7 @@ from tasks.candidates.entries import content_digest
 from tasks.candidates.source import EmptySourceError, RawMaterial, Rejected, RejectedError, SourceItem
 
 if TYPE_CHECKING:
-    from storage.records import SourceEntry
+    from storage.records import SourceEntry, SourceMember
     from tasks.candidates.entries import RemoteSource
 
 
@@ -52,8 +52,8 @@ class StoredSource:
         """
         store = self.store()
         entries = store.entries()
-        present = [entry_id for entry_id, row in store.members().items() if row.vanished_at is None]
-        found = [self._item(store, entries[entry_id]) for entry_id in present if entry_id in entries]
+        present = [row for row in store.members().values() if row.vanished_at is None]
+        found = [self._item(store, entries[row.entry_id], row) for row in present if row.entry_id in entries]
         items = [item for item in found if item is not None]
         if not items:
             raise EmptySourceError(
@@ -69,8 +69,10 @@ class StoredSource:
         present = [entry_id for entry_id, row in store.members().items() if row.vanished_at is None]
         return [entry_id for entry_id in present if entries[entry_id].index_digest is None]
 
-    def _item(self, store: EntryStore, entry: SourceEntry) -> SourceItem | None:
-        if entry.content_hash is None:
+    def _item(self, store: EntryStore, entry: SourceEntry, member: SourceMember) -> SourceItem | None:
+        # Another query may have left its own content in the entry since.
+        content_hash = entry.content_hash if member.content_hash is None else member.content_hash
+        if content_hash is None:
             return None
         # Workers read files and never open the database: what it knows travels with the item.
         location = {
@@ -79,7 +81,7 @@ class StoredSource:
             "licence": entry.licence,
             "version": entry.database_version,
         }
-        return SourceItem(self.name, entry.entry_id, json.dumps(location), entry.content_hash)
+        return SourceItem(self.name, entry.entry_id, json.dumps(location), content_hash)
 
     def read(self, item: SourceItem) -> list[RawMaterial | Rejected]:
         """Return the structures of one entry.

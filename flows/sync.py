@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Literal
 
 from flows.naming import new_run_id
 from flows.progress import reporter
+from flows.pulling import Pull, limit_key
 from flows.sources import make_remote
 from storage.entries import EntryStore
 from storage.errors import StorageError
 from storage.recorder import Recorder
-from storage.records import Sync
+from storage.records import Failure, Sync
 from tasks.candidates.entries import content_digest
 from tasks.candidates.source import SourceError
 
 if TYPE_CHECKING:
     from flows.parameters import SyncParameters
-    from flows.pulling import Pull
     from tasks.candidates.entries import Citation, RemoteSource
 
 ATTEMPTS = 2
@@ -56,8 +56,14 @@ class SyncSummary:
         Papers to cite.
     licence : str
         What the data come under.
+    n_not_found : int
+        Entries that the query names by their ids and the database does not give.
+    not_found : tuple of str
+        Their identifiers.
+    left_out : tuple of str
+        Of each database that has more than the query's limit lets in: how many more, and what to do.
     new, changed, vanished : tuple of str
-        Their identifiers; of a dry run alone.
+        Identifiers of those; of a dry run alone.
     """
 
     status: Literal["completed", "up_to_date", "dry_run"]
@@ -75,6 +81,9 @@ class SyncSummary:
     n_vanished: int = 0
     n_quarantined: int = 0
     n_fetched: int = 0
+    n_not_found: int = 0
+    not_found: tuple[str, ...] = field(default=())
+    left_out: tuple[str, ...] = field(default=())
     new: tuple[str, ...] = field(default=())
     changed: tuple[str, ...] = field(default=())
     vanished: tuple[str, ...] = field(default=())
@@ -119,12 +128,16 @@ def sync(parameters: SyncParameters, remote: RemoteSource | None = None) -> Sync
     # What an entry holds may hang on what was asked: another query may have left its own content there.
     current = last is not None and _is_current(last, version) and not store.asked_otherwise_since(last)
     if not parameters.refresh and last is not None and current:
+        missed = not_found(source, store)
         return replace(
             base,
             status="dry_run" if parameters.dry_run else "up_to_date",
             sync_id=last.sync_id,
             n_total=last.n_total,
             n_unchanged=last.n_total,
+            n_not_found=len(missed),
+            not_found=missed,
+            left_out=tuple(row.message for row in left_out(store)),
         )
     if parameters.dry_run:
         return _foretell(source, store, base)
@@ -134,6 +147,18 @@ def sync(parameters: SyncParameters, remote: RemoteSource | None = None) -> Sync
 def query_digest(source: RemoteSource) -> str:
     """Return the digest of what a source is asked for."""
     return content_digest(source.query())
+
+
+def not_found(source: RemoteSource, store: EntryStore) -> tuple[str, ...]:
+    """Return what the query of a source names, and its syncs until now did not find."""
+    named = source.named()
+    members = store.members() if named else {}
+    return tuple(sorted(one for one in named if one not in members or members[one].vanished_at is not None))
+
+
+def left_out(store: EntryStore) -> list[Failure]:
+    """Return what the last sync of a query left out, since the query wanted no more."""
+    return store.recorder.rows_under(Failure, [limit_key(store.source, store.query_digest)])
 
 
 def _is_current(last: Sync, version: str | None) -> bool:
@@ -161,21 +186,23 @@ def _base(source: RemoteSource, recorder: Recorder, version: str | None) -> Sync
 
 
 def _foretell(source: RemoteSource, store: EntryStore, base: SyncSummary) -> SyncSummary:
-    from flows.pulling import Pull
-
     pull = Pull(source, store, sync_id="", started_at=datetime.now(UTC))
     pull.pull_index()
-    new, changed = pull.to_fetch()
-    vanished = pull.missing()
+    new, changed = ([one for one in ids if one not in pull.gone] for ids in pull.to_fetch())
+    vanished, missed = pull.missing(), pull.not_found()
+    n_total = len(pull.index.keys() - pull.gone)
     return replace(
         base,
         status="dry_run",
-        n_total=len(pull.index),
+        n_total=n_total,
         n_new=len(new),
         n_changed=len(changed),
-        n_unchanged=len(pull.index) - len(new) - len(changed),
+        n_unchanged=n_total - len(new) - len(changed),
         n_vanished=len(vanished),
         n_quarantined=len(pull.quarantined),
+        n_not_found=len(missed),
+        not_found=tuple(missed),
+        left_out=tuple(one.message for one in pull.left_out.values()),
         new=tuple(new),
         changed=tuple(changed),
         vanished=tuple(vanished),
@@ -184,8 +211,6 @@ def _foretell(source: RemoteSource, store: EntryStore, base: SyncSummary) -> Syn
 
 def _run(source: RemoteSource, store: EntryStore, base: SyncSummary) -> SyncSummary:
     """Pull, and record how it ended."""
-    from flows.pulling import Pull
-
     started = datetime.now(UTC)
     row = Sync(
         sync_id=f"sync-{new_run_id()}",
@@ -217,7 +242,10 @@ def _run(source: RemoteSource, store: EntryStore, base: SyncSummary) -> SyncSumm
     store.recorder.publish()
     known = asdict(base) | counts
     known |= {"sync_id": row.sync_id, "database_version": version, "citation": cited.text}
-    return SyncSummary(**known | {"n_fetched": pull.n_fetched})
+    missed = tuple(pull.not_found())
+    known |= {"n_fetched": pull.n_fetched, "n_not_found": len(missed), "not_found": missed}
+    known["left_out"] = tuple(one.message for one in pull.left_out.values())
+    return SyncSummary(**known)
 
 
 def _pull_until_still(source: RemoteSource, pull: Pull, version: str | None) -> str | None:

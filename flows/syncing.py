@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from flows.progress import reporter
 from flows.sources import make_remote
-from flows.sync import query_digest, sync
+from flows.sync import not_found, query_digest, sync
 from storage.entries import EntryStore
 
 if TYPE_CHECKING:
@@ -24,10 +24,13 @@ class Cited:
         Version of the remote database; None where it states none.
     citation : str
         How to cite it.
+    not_found : tuple of str
+        Entries that the query names by their ids and the database does not have.
     """
 
     database_version: str | None
     citation: str
+    not_found: tuple[str, ...] = ()
 
 
 def bring_up(context: Context) -> Cited | None:
@@ -44,14 +47,17 @@ def bring_up(context: Context) -> Cited | None:
     remote = make_remote(parameters)
     if parameters.sync:
         done = sync(parameters.syncing(), remote)
-        cited = Cited(done.database_version, done.citation)
+        cited = Cited(done.database_version, done.citation, done.not_found)
         reporter().message(
             f"{remote.name}: {done.n_total} entries, {done.n_new} new, {done.n_changed} changed, "
-            f"{done.n_vanished} vanished, {done.n_quarantined} unusable"
+            f"{done.n_vanished} vanished, {done.n_quarantined} unusable, {done.n_not_found} not found"
         )
+        for message in done.left_out:
+            reporter().message(message)
     else:
-        last = EntryStore(context.recorder, remote.name, query_digest(remote)).last_sync(completed=True)
+        store = EntryStore(context.recorder, remote.name, query_digest(remote))
+        last = store.last_sync(completed=True)
         version = None if last is None else last.database_version
-        cited = Cited(version, remote.citation(version).text)
+        cited = Cited(version, remote.citation(version).text, not_found(remote, store))
     context.recorder.note_source(context.run_id, cited.database_version, cited.citation)
     return cited

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from storage.asking import ask
 from storage.database import reading
 from storage.errors import QueryError
-from storage.queries import ask
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from storage.queries import Record
+    from storage.asking import Record
 
 LATEST = "latest"
 # A network's last digits depend on the batch that it sees: barriers that agree so far are the same.

@@ -2,28 +2,19 @@
 
 from __future__ import annotations
 
-import base64
-import json
-import threading
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
-from decimal import Decimal
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import duckdb
-
-from storage.connections import CORRUPT_MESSAGE
+from storage.asking import Answer, Record, ask, check_read
 from storage.database import reading
 from storage.errors import QueryError
 from storage.records import HOP_KEY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-Record = dict[str, Any]
+    import duckdb
+
+__all__ = ["Answer", "Record"]
 
 _LARGE = ("structure_json", "oxidation_states")
 _HOP_ORDER = "known.distance_ang, i, j, ox, oy, oz, vacancy"
@@ -33,23 +24,6 @@ _NOT_IN_VIEW = (
     "bvse_barrier_forward_ev, bvse_barrier_reverse_ev, saddle_fraction, path_ang, path_energies_ev, "
     "extrema_fraction, extrema_ev, n_intermediate_minima, missing_parameters"
 )
-_READS = frozenset({duckdb.StatementType.SELECT, duckdb.StatementType.EXPLAIN})
-
-
-@dataclass(frozen=True)
-class Answer:
-    """Columns and rows of a statement; `truncated` when there were more rows than asked for.
-
-    Of columns with one name the later ones carry a number, as in ``a``, ``a_1``, so that each has its own.
-    """
-
-    columns: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
-    truncated: bool
-
-    def records(self) -> list[Record]:
-        """Return the rows as dicts."""
-        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 def rankings(
@@ -106,6 +80,12 @@ def material(db: str | Path, query: str) -> list[Record]:
     list of dict
         Ranking rows, empty when nothing fits, several when several fit.
     """
+    with reading(db) as connection:
+        return material_in(connection, query)
+
+
+def material_in(connection: duckdb.DuckDBPyConnection, query: str) -> list[Record]:
+    """Return what `material` does, over a connection that is open already."""
     tiers = (
         "c.material_id = $query OR c.structure_hash = $query OR list_contains(c.other_ids, $query)",
         "lower($query) IN (lower(c.formula), lower(c.name), lower(c.material_id))",
@@ -113,17 +93,16 @@ def material(db: str | Path, query: str) -> list[Record]:
     )
     if not query.strip():
         raise QueryError("no material was named; give an identifier, a formula or a name")
-    with reading(db) as connection:
-        for tier in tiers:
-            found = ask(
-                connection,
-                "SELECT * FROM rankings AS r WHERE EXISTS (SELECT 1 FROM candidates AS c WHERE "  # noqa: S608
-                f"c.material_key = r.material_key AND c.working_ion = r.working_ion AND ({tier})) "
-                "ORDER BY barrier_at_dim_ev ASC NULLS LAST, material_id, state DESC, structure_hash",
-                {"query": query},
-            ).records()
-            if found:
-                return found
+    for tier in tiers:
+        found = ask(
+            connection,
+            "SELECT * FROM rankings AS r WHERE EXISTS (SELECT 1 FROM candidates AS c WHERE "  # noqa: S608
+            f"c.material_key = r.material_key AND c.working_ion = r.working_ion AND ({tier})) "
+            "ORDER BY barrier_at_dim_ev ASC NULLS LAST, material_id, state DESC, structure_hash",
+            {"query": query},
+        ).records()
+        if found:
+            return found
     return []
 
 
@@ -155,16 +134,23 @@ def hops_of(db: str | Path, structure_hash: str, working_ion: str | None = None)
 def network_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
     """Return what `hops_of` does with all else that is stored of each hop: its orbit, ends and path."""
     with reading(db) as connection:
-        return ask(
-            connection,
-            f"SELECT known.*, hops.residual_force_ev_ang AS path_residual_force_ev_ang, {_NOT_IN_VIEW} "  # noqa: S608
-            f"FROM hop_barriers AS known JOIN hops USING ({', '.join(HOP_KEY)}) "
-            "JOIN latest_results AS newest ON newest.structure_hash = hops.structure_hash "
-            "AND newest.working_ion = hops.working_ion AND newest.hops_stage_key = hops.stage_key "
-            "WHERE known.structure_hash = $hash AND ($ion IS NULL OR known.working_ion = $ion) "
-            f"ORDER BY {_HOP_ORDER}",
-            {"hash": structure_hash, "ion": working_ion},
-        ).records()
+        return network_in(connection, structure_hash, working_ion)
+
+
+def network_in(
+    connection: duckdb.DuckDBPyConnection, structure_hash: str, working_ion: str | None = None
+) -> list[Record]:
+    """Return what `network_of` does, over a connection that is open already."""
+    return ask(
+        connection,
+        f"SELECT known.*, hops.residual_force_ev_ang AS path_residual_force_ev_ang, {_NOT_IN_VIEW} "  # noqa: S608
+        f"FROM hop_barriers AS known JOIN hops USING ({', '.join(HOP_KEY)}) "
+        "JOIN latest_results AS newest ON newest.structure_hash = hops.structure_hash "
+        "AND newest.working_ion = hops.working_ion AND newest.hops_stage_key = hops.stage_key "
+        "WHERE known.structure_hash = $hash AND ($ion IS NULL OR known.working_ion = $ion) "
+        f"ORDER BY {_HOP_ORDER}",
+        {"hash": structure_hash, "ion": working_ion},
+    ).records()
 
 
 def predictions_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
@@ -259,31 +245,8 @@ def sql(
         When the statement is not one read, is wrong, takes too long, or reaches for what is closed to it.
     """
     with reading(db) as connection:
-        _check_read(connection, statement)
+        check_read(connection, statement)
         return ask(connection, statement, limit=limit, time_limit_s=time_limit_s)
-
-
-def schema(db: str | Path) -> str:
-    """Return the tables and views with their columns, types and comments, as text."""
-    with reading(db) as connection:
-        relations = connection.execute(
-            "SELECT 'table', table_name, comment FROM duckdb_tables() "
-            "WHERE database_name = current_database() "
-            "UNION ALL SELECT 'view', view_name, comment FROM duckdb_views() "
-            "WHERE database_name = current_database() AND NOT internal ORDER BY 1, 2"
-        ).fetchall()
-        columns = connection.execute(
-            "SELECT table_name, column_name, data_type, comment FROM duckdb_columns() "
-            "WHERE database_name = current_database() AND NOT internal ORDER BY table_name, column_index"
-        ).fetchall()
-    lines = []
-    for kind, name, comment in relations:
-        lines.append(f"{kind} {name}: {comment or ''}".rstrip())
-        lines += [
-            f"    {column} {kind_of}: {text or ''}" for of, column, kind_of, text in columns if of == name
-        ]
-        lines.append("")
-    return "\n".join(lines)
 
 
 def _of_structure(
@@ -297,103 +260,3 @@ def _of_structure(
             f"AND ($ion IS NULL OR working_ion = $ion) ORDER BY {order}",
             {"hash": structure_hash, "ion": working_ion},
         ).records()
-
-
-def _check_read(connection: duckdb.DuckDBPyConnection, statement: str) -> None:
-    """Refuse what is not exactly one reading statement."""
-    try:
-        parsed = connection.extract_statements(statement)
-    except duckdb.Error as error:
-        raise QueryError(f"the SQL cannot be parsed: {error}") from error
-    if len(parsed) != 1:
-        raise QueryError(f"{len(parsed)} statements were given; give exactly one")
-    if parsed[0].type not in _READS:
-        raise QueryError(
-            f"a statement of type {parsed[0].type.name} was given; the published copy is read-only: allowed "
-            "are SELECT, WITH, FROM, VALUES, DESCRIBE, SHOW, SUMMARIZE, EXPLAIN"
-        )
-
-
-def ask(
-    connection: duckdb.DuckDBPyConnection,
-    statement: str,
-    parameters: dict[str, Any] | None = None,
-    *,
-    limit: int | None = None,
-    time_limit_s: float | None = None,
-) -> Answer:
-    """Run a statement and return its rows in plain types."""
-    if limit is not None and limit < 0:
-        raise QueryError(f"the limit {limit} is negative; give 0 or more")
-    try:
-        with _interrupting(connection, time_limit_s):
-            cursor = connection.execute(statement, parameters)
-            columns = _distinct([str(column[0]) for column in cursor.description or ()])
-            found: Sequence[tuple[Any, ...]] = (
-                cursor.fetchall() if limit is None else cursor.fetchmany(limit + 1)
-            )
-    except duckdb.InterruptException as error:
-        raise QueryError(f"the statement took longer than {time_limit_s:g} s; narrow it") from error
-    except (duckdb.InternalException, duckdb.FatalException, duckdb.SerializationException):
-        raise
-    except duckdb.Error as error:
-        if CORRUPT_MESSAGE in str(error):
-            raise  # who opened the file knows which one it is, and says what to do
-        raise QueryError(str(error)) from error
-    rows = tuple(tuple(_plain(value) for value in row) for row in found[:limit])
-    return Answer(columns, rows, truncated=limit is not None and len(found) > limit)
-
-
-def _distinct(names: Sequence[str]) -> tuple[str, ...]:
-    """Return names of which none repeats: later ones get the least number that makes them new."""
-    found: list[str] = []
-    for name in names:
-        suffixed = (f"{name}_{number}" for number in count(1))
-        # A column that is really called a_1 keeps its name.
-        found.append(
-            name if name not in found else next(one for one in suffixed if one not in {*found, *names})
-        )
-    return tuple(found)
-
-
-@contextmanager
-def _interrupting(connection: duckdb.DuckDBPyConnection, time_limit_s: float | None) -> Iterator[None]:
-    """Interrupt what the connection does after a time limit."""
-    if time_limit_s is None:
-        yield
-        return
-    timer = threading.Timer(time_limit_s, connection.interrupt)
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
-        timer.join()
-
-
-def _plain(value: object) -> object:
-    """Return a value as JSON can hold it: times in ISO 8601 (UTC), bytes in base64, no NaN."""
-    if value is None or isinstance(value, (bool, int, str)):
-        return value
-    if isinstance(value, float):
-        return value if value - value == 0 else None  # neither NaN nor infinity exists in JSON
-    if isinstance(value, datetime):
-        return value.isoformat() + ("Z" if value.tzinfo is None else "")
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
-    if isinstance(value, dict):
-        return {str(name): _plain(item) for name, item in value.items()}
-    return _plain_rare(value)
-
-
-def _plain_rare(value: object) -> object:
-    """Return values of the rarer SQL types as JSON can hold them."""
-    if isinstance(value, Decimal):
-        return float(value)
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    if isinstance(value, (date, time)):
-        return value.isoformat()
-    return json.loads(json.dumps(value, default=str))

@@ -32,15 +32,9 @@ _NEWEST_WINS = frozenset(
         "source_entries", "source_members", "syncs",
     }
 )  # fmt: skip
-# What one source does not know must not erase what another one told.
-_NULL_KEEPS = {
-    "candidates": frozenset(
-        {
-            "space_group_number", "space_group_symbol", "e_above_hull_ev", "average_voltage_v",
-            "capacity_mah_g", "last_seen_at",
-        }
-    )
-}  # fmt: skip
+# A candidate's key holds its source: what that source no longer says of it is no longer known. When it was
+# last seen is noted apart from its row, which does not know it.
+_NULL_KEEPS = {"candidates": frozenset({"last_seen_at"})}
 # When something was first seen does not change.
 _FIRST_STAYS = {"candidates": "first_seen_at", "source_entries": "first_seen_at"}
 # A stage that is computed again may come out otherwise, as after a time limit: nothing of it may stay.

@@ -88,6 +88,9 @@ class Candidate(Row):
     first_seen_at: datetime | None = Field(default=None, description="when a screening first met it")
     last_seen_at: datetime | None = Field(default=None, description="when a screening last met it")
     stage_key: str = Field(description="digest of the source item and of the cleaning that made this row")
+    own_ids: list[str] | None = Field(
+        default=None, description="those of other_ids that its own source item gives, without merged ones"
+    )
 
 
 class Hop(Row):

@@ -42,6 +42,9 @@ class SourceMember(Row):
     entry_id: str
     sync_id: str = Field(description="sync that last found it")
     vanished_at: datetime | None = Field(default=None, description="when the query no longer found it")
+    content_hash: str | None = Field(
+        default=None, description="digest of the content that the query saw; null before this was kept"
+    )
 
 
 class Sync(Row):

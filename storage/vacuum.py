@@ -101,10 +101,10 @@ def _check_same(expected: Inspected, found: Inspected, path: Path) -> None:
     """Refuse a rebuilt file that lost rows, a constraint, a view or a comment."""
     if found == expected:
         return
-    differing = sorted(set(expected.schema) ^ set(found.schema))
+    differing = sorted({f"{kind} {name}" for kind, name, *_ in set(expected.schema) ^ set(found.schema)})
     raise StorageError(
         f"{path} was not rebuilt, since the copy differs: rows {expected.facts.rows} became "
-        f"{found.facts.rows}; schema {differing[:3]}. The file is as it was; report this"
+        f"{found.facts.rows}; differing are {differing[:3]}. The file is as it was; report this"
     )
 
 

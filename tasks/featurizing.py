@@ -17,6 +17,7 @@ from tasks.descriptors.assemble import INPUT_SPEC, describe
 from tasks.descriptors.scene import find_anions
 from tasks.hops.network import hop_network, isolated_only
 from tasks.hops.path import hop_environment
+from tasks.hops.sites import assign_charges
 from tasks.limits import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
@@ -176,7 +177,7 @@ def find_hops(
     structure : Structure
         An ordered crystal.
     charges : Charges
-        Oxidation states of its sites.
+        Oxidation states of its sites, in its state of charge.
     settings : HopSettings
         Working ion, cutoff, bound on hops, sites.
     charged : bool
@@ -194,7 +195,9 @@ def find_hops(
         # Here and not at the top of the file: most networks do without torch. See `load_libraries`.
         from tasks.hops.empty_sites import empty_sites
 
-        empty = empty_sites(structure, charges, settings.working_ion).frac_coords
+        # The sites of a charged host are those of the discharged one, so that the two networks are the same.
+        discharged = assign_charges(structure) if charged else charges
+        empty = empty_sites(structure, discharged, settings.working_ion).frac_coords
     network = hop_network(
         structure,
         settings.working_ion,

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 from pymatgen.core import Lattice, Structure
 from pymatgen.io.cif import CifWriter
 
@@ -219,6 +219,7 @@ def assert_same(found: object, expected: object) -> None:
         for one, other in zip(found, expected, strict=True):
             assert_same(one, other)
     elif isinstance(expected, float):
-        assert found == pytest.approx(expected, rel=ROUNDING, abs=ROUNDING)
+        assert isinstance(found, float)
+        assert math.isclose(found, expected, rel_tol=ROUNDING, abs_tol=ROUNDING), (found, expected)
     else:
         assert found == expected

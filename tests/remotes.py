@@ -43,11 +43,16 @@ class Memory:
     twice: dict[str, tuple[str, ...]] = field(default_factory=dict)
     fails_at_fetch: int | None = None
     fetched: list[str] = field(default_factory=list)
+    wanted: tuple[str, ...] = ()
+    """Entries that the query names; one that is not there is in the index, as absent."""
     n_indexed: int = 0
     n_fetches: int = 0
 
     def query(self) -> Mapping[str, Any]:
         return self.asked
+
+    def named(self) -> Sequence[str]:
+        return self.wanted
 
     def version(self) -> str | None:
         """The versions one after the other, and the last of them from then on."""
@@ -70,18 +75,23 @@ class Memory:
             ]
             bad = [self._bad(name) for name in page if name in self.malformed_in_index]
             yield IndexPage(tuple(entries), tuple(bad), start + len(page), len(ids))
+        absent = sorted(set(self.wanted) - self.entries.keys())
+        yield IndexPage(
+            tuple(IndexEntry(name, "absent", absent=True) for name in absent), (), len(ids), len(ids)
+        )
 
     def fetch(self, entry_ids: Sequence[str]) -> Fetched:
         assert len(entry_ids) <= self.chunk
         self.n_fetches += 1
         if self.fails_at_fetch == self.n_fetches:
             raise SourceError("the connection was cut")
-        good = [name for name in entry_ids if name not in self.malformed | self.withheld | self.unanswered]
+        withheld = self.withheld | (set(entry_ids) - self.entries.keys())
+        good = [name for name in entry_ids if name not in self.malformed | withheld | self.unanswered]
         self.fetched += good
         return Fetched(
             tuple(Entry(name, self.entries[name], "CC-BY-4.0") for name in good),
             tuple(self._bad(name) for name in entry_ids if name in self.malformed),
-            tuple(name for name in entry_ids if name in self.withheld),
+            tuple(name for name in entry_ids if name in withheld),
         )
 
     def _bad(self, name: str) -> Quarantined:
@@ -95,6 +105,6 @@ class Memory:
         return Citation(f"A database in memory, version {version}", "CC-BY-4.0", ("10.1/x",))
 
 
-def entry(name: str, structure: Structure | None = None, hull_ev: float = 0.0) -> dict[str, Any]:
+def entry(name: str, structure: Structure | None = None, hull_ev: float | None = 0.0) -> dict[str, Any]:
     text = None if structure is None else json.dumps(structure.as_dict(), sort_keys=True)
     return {"id": name, "structure": text, "hull_ev": hull_ev}

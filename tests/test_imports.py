@@ -143,6 +143,18 @@ def test_what_stays_unimported(tmp_path, statement, allowed):
     assert set(json.loads(run(tmp_path, code))) <= allowed
 
 
+def test_the_package_that_holds_results_is_light(tmp_path):
+    code = (
+        "import sys, json, storage\n"
+        "heavy = {'duckdb', 'pyarrow', 'pandas', 'polars', 'pymatgen', 'ase', 'numpy', 'pydantic'}\n"
+        "before = sorted(heavy & set(sys.modules))\n"
+        "assert callable(storage.open)\n"
+        "import storage.exports.results\n"
+        "print(json.dumps([before, sorted({'pandas', 'polars', 'pymatgen', 'ase'} & set(sys.modules))]))\n"
+    )
+    assert json.loads(run(tmp_path, code)) == [[], []]
+
+
 def test_ranking_waits_for_no_heavy_library(tmp_path):
     code = (
         "import sys, json\n"

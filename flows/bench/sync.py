@@ -5,9 +5,11 @@ Both ask the protocol server of the tests, started in a process of its own; the 
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -31,7 +33,13 @@ if TYPE_CHECKING:
 
 PEER = "MPRester.search"
 SERVER = "tests.servers.materials_project"
+COMMAND = "flows.cli.main"
 DOCUMENTS = 2000
+WHOLE = 2000
+"""Sites of the largest cell that may be asked for: all of them."""
+
+FEWER = 10
+"""How many times fewer documents the sync has whose memory the whole one's is compared with."""
 FEATURIZED = 8
 ENVIRONMENT = ("LIHOP_MP_ENDPOINT", "LIHOP_MP_API_KEY", "NO_PROXY")
 ASKED = MaterialsProjectQuery(kind="materials", elements=("Li",), e_above_hull_max_ev=None, max_sites=None)
@@ -49,6 +57,9 @@ def bench(settings: BenchSettings) -> BenchResult:
     documents = DOCUMENTS if settings.limit is None else settings.limit
     with _served(documents):
         found = alternate({OURS: ours, PEER: peer}, repeats=settings.repeats, slow_s=None)
+        synced, peak_mb = _synced()
+    with _served(max(documents // FEWER, 1)):
+        fewer, fewer_mb = _synced()
     seconds = {side: timing.seconds for side, timing in found.items()}
     entries: list[Entry] = found[OURS].result
     candidates = _cleaned(entries)
@@ -63,6 +74,9 @@ def bench(settings: BenchSettings) -> BenchResult:
             "featurized materials/s on one core": rate,
             "cores that featurize as fast as one pull fetches": fetching_s
             and len(entries) / fetching_s / rate,
+            "synced documents": synced,
+            "peak memory of that sync (MB)": peak_mb,
+            f"peak memory of a sync of {fewer} (MB)": fewer_mb,
         },
         notes=[
             "the protocol server makes each document when it is asked for one, which both sides wait for; a "
@@ -70,6 +84,7 @@ def bench(settings: BenchSettings) -> BenchResult:
             "ours reads the slim index first, then fetches by ids in chunks, checks each document alone and "
             "counts; the plain search asks for the same fields in pages of 1000 and checks nothing",
             f"featurized: {len(candidates)} of the fetched materials, hops and descriptors",
+            "memory: the command `lihop sync` in a process of its own, which starts from nothing",
         ],
     )
 
@@ -91,6 +106,29 @@ def peer() -> int:
             **ASKED.summary_filters(), fields=list(SUMMARY_FIELDS)
         )
     return len(found)
+
+
+def _synced() -> tuple[int, float]:
+    """Sync as a user does, into a fresh database; return how many documents, and the peak memory in MB.
+
+    Raises
+    ------
+    BenchError
+        When the command fails.
+    """
+    bounds = ["--e-above-hull-max-ev", "none", "--max-sites", str(WHOLE)]
+    asked = ["--kind", ASKED.kind, "--elements", "Li", *bounds]
+    with tempfile.TemporaryDirectory(prefix="lihop-bench-") as folder:
+        told, failed = Path(folder) / "told.json", Path(folder) / "failed.txt"
+        database = str(Path(folder) / "lihop.duckdb")
+        command = [sys.executable, "-m", COMMAND, "sync", "--json", "--db", database, *asked]
+        with told.open("w") as output, failed.open("w") as errors:
+            child = subprocess.Popen(command, stdout=output, stderr=errors)  # noqa: S603 - our own
+            _, status, used = os.wait4(child.pid, 0)
+            child.returncode = os.waitstatus_to_exitcode(status)
+        if child.returncode != 0:
+            raise BenchError(f"`lihop sync` failed: {failed.read_text()}")
+        return int(json.loads(told.read_text())["n_total"]), used.ru_maxrss / 1024
 
 
 def _cleaned(entries: Sequence[Entry]) -> list[Candidate]:

@@ -17,6 +17,7 @@ from flows.cli import (
     database,
     doctor,
     evaluating,
+    exporting,
     results,
     runs,
     screening,
@@ -55,7 +56,9 @@ def common(
         raise typer.Exit
 
 
-for module in (screening, syncing, results, runs, database, training, evaluating, data, doctor, bench):
+for module in (
+    screening, syncing, results, exporting, runs, database, training, evaluating, data, doctor, bench
+):  # fmt: skip
     module.register(app)
 
 

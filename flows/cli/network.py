@@ -23,7 +23,7 @@ def refuse_files(*, network: bool, hop: str | None, svg: str | None, export: str
         the file's ending names no format.
     """
     from storage.errors import QueryError
-    from storage.exports import check_network_path
+    from storage.exports.network import check_network_path
 
     if network and hop is not None:
         raise UsageError(f"--network and --hop {hop} were given: give one of the two")
@@ -69,7 +69,7 @@ def show_networks(
 def _write(network: dict[str, Any], svg: str | None, export: str | None) -> list[str]:
     """Write the files that are asked for and return their names."""
     from storage.errors import QueryError
-    from storage.exports import export_network
+    from storage.exports.network import export_network
     from tasks.reports.errors import FigureError
     from tasks.reports.figures import network_figure, save
 

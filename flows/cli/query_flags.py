@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+NONE = "none"
+"""What lifts a bound that a query has unless something else is asked for."""
+
 SHARED = ("working_ion", "max_sites")
 """Flags of `screen` and `sync` themselves, which a query takes part in where it has a field of that name."""
 
@@ -69,13 +72,20 @@ def query_of(source: str, asked: dict[str, Any], shared: dict[str, Any]) -> dict
             raise UsageError(f"{flag} was given with the source {source!r}; it goes with --source {known}")
     if source not in QUERIES:
         return {}
-    query = {name: _split(value) for name, value in asked.items()}
+    query = {name: _given(fields[name][source], value) for name, value in asked.items()}
     names = QUERIES[source].model_fields
     return query | {name: value for name, value in shared.items() if name in names and value is not None}
 
 
-def _split(value: object) -> object:
-    """Take lists apart at commas: --elements Mn,O is --elements Mn --elements O."""
+def _lifts(field: FieldInfo) -> bool:
+    """Tell whether a bound holds unless it is lifted."""
+    return field.default is not None and type(None) in typing.get_args(field.annotation)
+
+
+def _given(field: FieldInfo, value: object) -> object:
+    """Return what a flag gave: lists apart at commas (Mn,O is two elements), no bound for none."""
+    if isinstance(value, str) and _lifts(field) and value.strip().lower() == NONE:
+        return None
     if not isinstance(value, list):
         return value
     return [part.strip() for one in value for part in one.split(",") if part.strip()]
@@ -90,6 +100,9 @@ def _annotation(name: str, by_source: dict[str, FieldInfo]) -> object:
     if kind is bool:
         flag = name.replace("_", "-")
         return Annotated[bool | None, typer.Option(f"--{flag}/--no-{flag}", help=text)]
+    if any(_lifts(one) for one in by_source.values()):
+        # As it was typed: pydantic judges the number, and none is none to typer.
+        return Annotated[str | None, typer.Option(help=text, metavar=f"<{kind.__name__}|{NONE}>")]
     # A filter of one's own may hold commas, and so it is a plain text.
     return Annotated[kind | None, typer.Option(help=text)]
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from flows.cli.answering import Format, answer
 from flows.cli.errors import UsageError
 from flows.cli.figures import write_ranking
 from flows.cli.hop_picture import show_hop
@@ -198,27 +199,57 @@ def _in_state(rows: list[Record], state: str | None, *, several: bool) -> list[R
 def sql(
     statement: Annotated[str | None, typer.Argument(help="One reading SQL statement.")] = None,
     schema: Annotated[bool, typer.Option("--schema", help="Print tables, views, columns and units.")] = False,
+    as_markdown: Annotated[
+        bool, typer.Option("--markdown", help="With --schema: print docs/schema.md, which is made from this.")
+    ] = False,
     limit: Annotated[int, typer.Option(min=1, help="Most rows.")] = 1000,
     time_limit: Annotated[float, typer.Option(min=0.01, help="Longest that it may take, in seconds.")] = 60.0,
+    file_format: Annotated[
+        Format | None,
+        typer.Option("--format", help="[table, or what --output ends with]", show_default=False),
+    ] = None,
+    output: Annotated[
+        str | None, typer.Option(help="Write the rows to NAME.csv, NAME.json or NAME.parquet.")
+    ] = None,
     database: Database = None,
     as_json: Json = False,
 ) -> None:
     """Ask the database in SQL. It can be read only, and no other file can."""
-    path = _database(database)
-    if schema:
-        print(queries.schema(path))
+    if schema or as_markdown:
+        _print_schema(statement, schema=schema, as_json=as_json, as_markdown=as_markdown)
         return
+    path = _database(database)
     if statement is None:
         raise UsageError(
             'no statement was given; try: lihop sql "FROM rankings LIMIT 5", or lihop sql --schema'
         )
-    answer = queries.sql(path, statement, limit=limit, time_limit_s=time_limit)
+    answer(
+        path,
+        statement,
+        limit=limit,
+        time_limit_s=time_limit,
+        file_format=file_format,
+        output=output,
+        as_json=as_json,
+    )
+
+
+def _print_schema(statement: str | None, *, schema: bool, as_json: bool, as_markdown: bool) -> None:
+    """Print the schema that ships with this lihop, which a database is read in whatever its age."""
+    from storage.catalog import schema_page, schema_records, schema_text
+
+    if not schema:
+        raise UsageError("--markdown goes with --schema")
+    if statement is not None:
+        raise UsageError("a statement and --schema were both given: choose one")
+    if as_json and as_markdown:
+        raise UsageError("--json and --markdown were both given: choose one")
     if as_json:
-        print_json(answer.records())
-        return
-    print_table(answer.records(), {name: name for name in answer.columns})
-    if answer.truncated:
-        console().print(f"There are more than {limit} rows; raise --limit.", markup=False)
+        print_json(schema_records())
+    elif as_markdown:
+        print(schema_page(), end="")
+    else:
+        print(schema_text())
 
 
 def failures(

@@ -16,8 +16,8 @@ from storage.database import paths_of
 from storage.deletion import delete_runs
 
 if TYPE_CHECKING:
+    from storage.asking import Record
     from storage.deletion import Deleted
-    from storage.queries import Record
 
 LIST_COLUMNS = {
     "run_id": "run",

@@ -18,10 +18,13 @@ from flows.settings import resolve, screen_parameters
 from storage.records import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 
 SOURCES = ("reference", "files", *QUERIES)
+
+SHOWN = 20
+"""Most identifiers that are listed of each kind; --json has them all."""
 
 
 def described(name: str) -> str:
@@ -152,6 +155,17 @@ def run_flow(parameters: ScreenParameters, *, verbose: bool) -> dict[str, Any]:
     return found
 
 
+def told_of_missing(ids: Sequence[str]) -> str:
+    """Return what people read of entries that they asked for by their ids and that are not there."""
+    return f"Not found, though asked for by id ({len(ids)}): {listed(ids)}; check these ids."
+
+
+def listed(ids: Sequence[str]) -> str:
+    """Return the first of some identifiers, and how many more there are."""
+    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
+    return ", ".join(ids[:SHOWN]) + more
+
+
 def text_of(summary: dict[str, Any]) -> str:
     """Return what people read at the end of a screening."""
     lines = [
@@ -162,6 +176,8 @@ def text_of(summary: dict[str, Any]) -> str:
     if summary["failures"]:
         counts = ", ".join(f"{count} {reason}" for reason, count in summary["failures"].items())
         lines.append(f"Without a result: {counts} (`lihop failures` says why).")
+    if summary["not_found"]:
+        lines.append(told_of_missing(summary["not_found"]))
     if summary["citation"]:
         lines.append(f"Cite: {summary['citation']}")
     lines.append(f"Results: {summary['database']} (run {summary['run_id']}); see `lihop rank`.")

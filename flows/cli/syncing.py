@@ -10,15 +10,12 @@ import typer
 from flows.cli.errors import NothingUsableError
 from flows.cli.output import print_json
 from flows.cli.query_flags import query_of, with_query_flags
-from flows.cli.screening import described, telling_of_interrupts
+from flows.cli.screening import described, listed, telling_of_interrupts, told_of_missing
 from flows.parameters import QUERIES, SyncParameters
 from flows.settings import resolve, sync_parameters
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-SHOWN = 20
-"""Most identifiers that are listed of each kind; --json has them all."""
 
 
 def of_sync(name: str) -> str:
@@ -94,11 +91,11 @@ def text_of(summary: Mapping[str, Any]) -> str:
     ]
     if summary["n_quarantined"]:
         lines.append(f"{summary['n_quarantined']} cannot be used; the table failures says why.")
-    for kind in ("new", "changed", "vanished"):
-        ids = summary[kind]
-        if ids:
-            more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-            lines.append(f"  {kind}: {', '.join(ids[:SHOWN])}{more}")
+    kinds = ("new", "changed", "vanished")
+    lines += [f"  {kind}: {listed(summary[kind])}" for kind in kinds if summary[kind]]
+    if summary["not_found"]:
+        lines.append(told_of_missing(summary["not_found"]))
+    lines += [f"{message}." for message in summary["left_out"]]
     lines.append(f"Cite: {summary['citation']}")
     unsaid = [doi for doi in summary["dois"] if doi not in summary["citation"]]
     if unsaid:

@@ -1,39 +1,40 @@
 -- The newest run that has results for each structure: what `rankings` and `hop_barriers` show.
+-- An aggregate and no window over the materials: what is joined with a few structures then reads only theirs.
 CREATE OR REPLACE VIEW latest_results AS
+WITH ordered AS NOT MATERIALIZED (
+    SELECT run_id, started_at, row_number() OVER (ORDER BY started_at, run_id) AS place
+    FROM runs
+)
 SELECT
-    taken.structure_hash,
-    taken.working_ion,
-    taken.material_id,
-    taken.run_id,
-    taken.started_at,
-    taken.hops_stage_key,
-    taken.prediction_stage_key,
-    taken.percolation_stage_key,
-    taken.has_percolation
-FROM (
+    part.structure_hash,
+    part.working_ion,
+    part.material_id,
+    part.run_id,
+    ordered.started_at,
+    part.hops_stage_key,
+    part.prediction_stage_key,
+    part.percolation_stage_key,
+    newest.place_with_result IS NOT NULL AS has_percolation
+FROM run_materials AS part
+JOIN ordered ON ordered.run_id = part.run_id
+JOIN (
     SELECT
-        part.structure_hash,
-        part.working_ion,
-        part.material_id,
-        part.run_id,
-        runs.started_at,
-        part.hops_stage_key,
-        part.prediction_stage_key,
-        part.percolation_stage_key,
-        result.stage_key IS NOT NULL AS has_percolation,
-        -- A later run that failed on a material does not hide the result of an earlier one.
-        row_number() OVER (
-            PARTITION BY part.structure_hash, part.working_ion
-            ORDER BY result.stage_key IS NOT NULL DESC, runs.started_at DESC, runs.run_id DESC
-        ) AS newest_first
-    FROM run_materials AS part
-    JOIN runs ON runs.run_id = part.run_id
+        taken.structure_hash,
+        taken.working_ion,
+        max(ordered.place) AS place,
+        max(CASE WHEN result.stage_key IS NOT NULL THEN ordered.place END) AS place_with_result
+    FROM run_materials AS taken
+    JOIN ordered ON ordered.run_id = taken.run_id
     LEFT JOIN percolation AS result
-        ON result.structure_hash = part.structure_hash
-        AND result.working_ion = part.working_ion
-        AND result.stage_key = part.percolation_stage_key
-) AS taken
-WHERE taken.newest_first = 1;
+        ON result.structure_hash = taken.structure_hash
+        AND result.working_ion = taken.working_ion
+        AND result.stage_key = taken.percolation_stage_key
+    GROUP BY taken.structure_hash, taken.working_ion
+) AS newest
+    ON newest.structure_hash = part.structure_hash
+    AND newest.working_ion = part.working_ion
+    -- A later run that failed on a material does not hide the result of an earlier one.
+    AND coalesce(newest.place_with_result, newest.place) = ordered.place;
 COMMENT ON VIEW latest_results IS 'The newest run that has results for each structure.';
 COMMENT ON COLUMN latest_results.structure_hash IS 'digest of the cleaned structure';
 COMMENT ON COLUMN latest_results.working_ion IS 'element symbol of the ion that moves';

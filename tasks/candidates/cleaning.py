@@ -81,7 +81,7 @@ class CleaningSettings:
         """Return a digest of the settings and of this stage's version."""
         settings = [STAGE_VERSION, self.working_ion, self.max_sites, DIGITS, self.symprec_ang]
         # What was not there from the beginning counts where it is asked for: older keys stay what they are.
-        settings += ["order_disorder"] if self.order_disorder else []
+        settings += ["order_disorder, vacancies counted"] if self.order_disorder else []
         settings += [self.state] if self.state != DISCHARGED else []
         settings += ["capacity by charge"] if ion_charge(self.working_ion) != 1 else []
         text = json.dumps(settings)
@@ -136,6 +136,7 @@ def _candidate(
     digest = structure_hash(structure)
     charges = assign_charges(structure)
     known = [charge for charge in charges.values if charge is not None]
+    own_ids = sorted(set(raw.other_ids) - {raw.material_id}) or None
     row = Candidate(
         structure_hash=digest,
         material_id=raw.material_id,
@@ -159,7 +160,8 @@ def _candidate(
         * ion_charge(settings.working_ion)
         * FARADAY_MAH_MOL
         / float(structure.composition.weight),
-        other_ids=sorted(set(raw.other_ids) - {raw.material_id}) or None,
+        other_ids=own_ids,
+        own_ids=own_ids,
         max_delta_volume_fraction=raw.max_delta_volume_fraction,
         stability_charge_ev=raw.stability_charge_ev,
         stability_discharge_ev=raw.stability_discharge_ev,

@@ -45,9 +45,12 @@ class _Kind:
         """Return whole numbers of atoms in some cells, one an element; None where none come near."""
         n_sites = len(self.sites) * cells
         counts = tuple(round(share * n_sites) for _, share in self.shares)
+        # What is vacant is a share like the others: of 34 sites of thirds, 3 times 11 would leave one out.
+        pairs = [*zip(counts, (share for _, share in self.shares), strict=True)]
+        pairs.append((n_sites - sum(counts), 1.0 - sum(share for _, share in self.shares)))
         near = all(
-            abs(count / n_sites - share) <= OCCUPANCY_TOLERANCE
-            for count, (_, share) in zip(counts, self.shares, strict=True)
+            abs(count / n_sites - share) <= OCCUPANCY_TOLERANCE + 10.0**-OCCUPANCY_DIGITS
+            for count, share in pairs
         )
         return counts if near and sum(counts) <= n_sites else None
 
@@ -102,6 +105,7 @@ def order(structure: Structure, name: str, symprec_ang: float = 0.01) -> tuple[S
     whole = _whole(primitive, kinds, counts, cells)
     whole.make_supercell(shape)
     ordered = _lowest(whole, name, formula)
+    _check_atoms(ordered, whole, name, formula)
     mixtures = ", ".join(dict.fromkeys(kind.label() for kind in kinds))
     return ordered, (
         f"lowest Ewald energy of {n_ways} arrangements of {mixtures} in "
@@ -192,6 +196,18 @@ def _whole(structure: Structure, kinds: list[_Kind], counts: list[tuple[int, ...
         for place in kind.sites:
             exact[place] = shares
     return exact
+
+
+def _check_atoms(ordered: Structure, whole: Structure, name: str, formula: str) -> None:
+    """Refuse an arrangement that has not all the atoms that it was to be made of."""
+    wanted, found = (one.composition.get_el_amt_dict() for one in (whole, ordered))
+    if {symbol: round(amount) for symbol, amount in wanted.items()} != found:
+        atoms, left = whole.composition.formula, ordered.composition.formula
+        raise _refused(
+            f"{name}: putting {atoms} in order left {left}, which is another material; give an ordered "
+            "structure",
+            formula,
+        )
 
 
 def _lowest(structure: Structure, name: str, formula: str) -> Structure:

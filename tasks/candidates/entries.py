@@ -36,11 +36,15 @@ class IndexEntry:
         Digest of all that the index says of it: an entry whose digest stays need not be fetched again.
     aliases : tuple of str
         Other spellings that the database used for it.
+    absent : bool
+        Whether it should be there and the index found that it is not: it is asked for all the same, and
+        counts as gone unless it comes.
     """
 
     entry_id: str
     digest: str
     aliases: tuple[str, ...] = ()
+    absent: bool = False
 
 
 @dataclass(frozen=True)
@@ -63,6 +67,22 @@ class Quarantined:
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """Entries that match and that the query wants no more of.
+
+    Parameters
+    ----------
+    place : str
+        What stands for them: the database that has them.
+    message : str
+        How many they are, and what to do to have them.
+    """
+
+    place: str
+    message: str
+
+
+@dataclass(frozen=True)
 class IndexPage:
     """A page of the index.
 
@@ -74,12 +94,15 @@ class IndexPage:
         Documents of the page that cannot be used.
     seen, total : int
         Documents until now, and how many the database says there are; None where it does not say.
+    left_out : tuple of LeftOut
+        What a limit of the query's own keeps out of the index.
     """
 
     entries: tuple[IndexEntry, ...]
     quarantined: tuple[Quarantined, ...]
     seen: int
     total: int | None
+    left_out: tuple[LeftOut, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -153,6 +176,9 @@ class RemoteSource(Protocol):
 
     def query(self) -> Mapping[str, Any]:
         """Return what it is asked for, as plain JSON types: two of one digest are one query."""
+
+    def named(self) -> Sequence[str]:
+        """Return the entries that the query names one by one; none where it selects by what they are."""
 
     def version(self) -> str | None:
         """Return the version that the database states now; None where it states none.

@@ -9,6 +9,11 @@ from storage.records import Reason
 from tasks.candidates.source import RejectedError
 
 
+def bytes_of(size_mb: float) -> int:
+    """Return a size in MB (1e6 bytes) as whole bytes."""
+    return int(size_mb * 1e6)
+
+
 @dataclass(frozen=True)
 class Rows:
     """Some rows of a table that follow each other.

@@ -232,8 +232,11 @@ def _list_csv(stream: IO[bytes], longest_bytes: int) -> list[tuple[Rows, str]]:
         # What the columns are called belongs to the content of every item.
         header, found = lines.digest.copy(), []
         first, count, at = 1, 0, lines.at
-        for _cells in _csv_rows(lines):
+        for cells in _csv_rows(lines):
             count += 1
+            if isinstance(cells, Exception):
+                # What is refused under one limit may be read under another, and is another item there.
+                lines.digest.update(_of_limit(longest_bytes).encode())
             if count == ROWS_AN_ITEM:
                 found.append((Rows(first, count, at), lines.digest.hexdigest()))
                 first, count, at, lines.digest = first + count, 0, lines.at, header.copy()
@@ -277,7 +280,15 @@ def _batches(file: ParquetFile, group: int, columns: Sequence[str]) -> Iterator[
         yield batch.to_pylist()
 
 
-def _list_parquet(stream: IO[bytes], _longest_bytes: int) -> Iterator[tuple[Rows, str]]:
+def _of_limit(longest_bytes: int) -> str:
+    return f"a cell over {longest_bytes} bytes"
+
+
+def _is_over(cell: object, longest_bytes: int) -> bool:
+    return isinstance(cell, str | bytes) and len(cell) > longest_bytes
+
+
+def _list_parquet(stream: IO[bytes], longest_bytes: int) -> Iterator[tuple[Rows, str]]:
     file = _open_parquet(stream)
     wanted = _wanted(file.schema_arrow.names)
     first = 1
@@ -285,6 +296,8 @@ def _list_parquet(stream: IO[bytes], _longest_bytes: int) -> Iterator[tuple[Rows
         skip = 0
         for cells in _batches(file, group, list(wanted.values())):
             text = json.dumps([wanted, cells], sort_keys=True, default=str)
+            if any(_is_over(row[wanted["structure"]], longest_bytes) for row in cells):
+                text += _of_limit(longest_bytes)
             yield Rows(first, len(cells), group, skip), hashlib.sha256(text.encode()).hexdigest()
             first, skip = first + len(cells), skip + len(cells)
 
@@ -330,7 +343,7 @@ def _read_parquet(table: Path | bytes, rows: Rows, longest_bytes: int) -> list[T
     found = []
     for number, cells in enumerate(_cells(table, rows), rows.first):
         cell = cells["structure"]
-        if isinstance(cell, str | bytes) and len(cell) > longest_bytes:
+        if _is_over(cell, longest_bytes):
             most = f"allowed are {longest_bytes / 1e6:g} MB; raise --max-file-mb"
             why = f"the cell has {len(cell) / 1e6:.1f} MB, {most}"
             found.append(TableRow(number, ValueError(why), _id(cells)))

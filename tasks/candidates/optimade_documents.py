@@ -39,6 +39,15 @@ class MalformedError(ValueError):
     """A document that is no structure as OPTIMADE defines one."""
 
 
+def is_entry(document: object) -> bool:
+    """Say whether a document is one of a structure, and has an id."""
+    if not isinstance(document, dict) or document.get("type", "structures") != "structures":
+        return False
+    if not isinstance(document.get("attributes"), dict | None):
+        return False
+    return isinstance(document.get("id"), str) and bool(document["id"].strip())
+
+
 def content_of(
     base_url: str, entry_id: str, document: Mapping[str, Any], licence: str | None
 ) -> dict[str, Any]:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 STAGE_VERSION = 1
 """Raised whenever the same structure gives other results: it is part of the keys that results stand under."""
 
-EMPTY_SITES_VERSION = 2
+EMPTY_SITES_VERSION = 3
 """The same for `tasks.hops.empty_sites`; kept here, since keys are made without loading torch."""
 
 MAX_BOND_VALENCE_SITES = 300

@@ -51,4 +51,6 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
     if summary["failures"]:
         lines += ["", "| without a result because of | materials |", "|---|---|"]
         lines += [f"| {reason} | {count} |" for reason, count in summary["failures"].items()]
+    if summary.get("not_found"):
+        lines += ["", f"Asked for by id and not found: {', '.join(summary['not_found'])}"]
     return "\n".join(lines) + "\n"

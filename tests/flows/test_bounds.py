@@ -10,7 +10,7 @@ import pytest
 from flows.parameters import ScreenParameters
 from storage import queries
 from tasks import featurizing
-from tasks.candidates import files
+from tasks.candidates import files_reading
 from tests.campaigns import GOOD, write_good
 
 LONG_S = 600.0
@@ -111,11 +111,11 @@ def test_what_fails_again_when_retried_stays_a_failure(bench, slow_fluorides):
 
 
 def test_time_limit_while_reading(bench, monkeypatch):
-    real = files.FilesSource._read_file
+    real = files_reading._read_file
     monkeypatch.setattr(
-        files.FilesSource,
+        files_reading,
         "_read_file",
-        lambda self, place, item: out_of_time() if item.item_id == "lif.cif" else real(self, place, item),
+        lambda place, item, most: out_of_time() if item.item_id == "lif.cif" else real(place, item, most),
     )
     write_good(bench.folder, ("lif.cif", "li2o.cif"))
     summary = bench.screen(time_limit_s=LONG_S)

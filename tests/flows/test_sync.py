@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import duckdb
 import pytest
 
 from flows.parameters import SyncParameters
 from flows.pulling import entry_key
+from flows.stored import StoredSource
 from flows.sync import DatabaseMovedError, sync
 from storage import queries
 from storage.entries import content_path, read_content
@@ -110,6 +112,29 @@ def test_what_another_query_may_have_left_there_is_looked_into(run, remote, data
     assert counts(run()) == {"total": 7, "changed": 1, "unchanged": 6, "fetched": 1}
     assert entries(database)["mp-3"]["content_hash"] == content_digest(entry("mp-3"))
     assert run().status == "up_to_date"
+
+
+def test_a_query_goes_by_what_it_was_synced_with(run, remote, database):
+    def stored():
+        return {item.item_id: item.digest for item in StoredSource(remote, str(database)).items()}
+
+    wider, narrower = {"working_ion": "Li"}, {"working_ion": "Li", "voltage_max_v": 3.0}
+    first, second = entry("mp-3"), entry("mp-3", hull_ev=0.2)
+    run()
+    remote.asked, remote.entries["mp-3"] = narrower, second
+    run()
+    assert stored()["mp-3"] == content_digest(second)
+    remote.asked = wider
+    assert stored()["mp-3"] == content_digest(first)
+    # Also where the query's own document can no longer be used.
+    remote.versions, remote.malformed = ["v2"], {"mp-3"}
+    remote.entries["mp-3"] = entry("mp-3", hull_ev=0.4)
+    run()
+    assert stored()["mp-3"] == content_digest(first)
+    # Once synced it is what is there now, fetched by this query or found as another left it.
+    remote.versions, remote.malformed, remote.entries["mp-3"] = ["v3"], set(), second
+    run()
+    assert stored()["mp-3"] == content_digest(second)
 
 
 @pytest.mark.parametrize("versions", [["v2"], [None]])
@@ -266,6 +291,41 @@ def test_a_failure_in_the_middle_goes_on_where_it_was(run, remote, database):
     assert remote.fetched == NAMES[4:]
     assert counts(done) == {"total": 7, "new": 3, "unchanged": 4, "fetched": 3}
     assert sorted(row["status"] for row in rows(database, "syncs")) == ["completed", "failed"]
+
+
+def test_what_is_named_and_not_there_is_told_each_time(run, remote, database):
+    remote.wanted = ("mp-1", "mp-99", "mp-98")
+    done = run(dry_run=True)
+    assert (done.n_not_found, done.not_found, done.new) == (2, ("mp-98", "mp-99"), tuple(NAMES))
+    done = run()
+    assert counts(done) == {"total": 7, "new": 7, "fetched": 7, "not_found": 2}
+    assert done.not_found == ("mp-98", "mp-99")
+    assert failures(database) == {"mp-98": "vanished", "mp-99": "vanished"}
+    assert all("check the id" in row["message"] for row in rows(database, "failures"))
+    done = run()
+    assert (done.status, done.not_found) == ("up_to_date", ("mp-98", "mp-99"))
+    remote.versions, remote.entries["mp-99"] = ["v2"], entry("mp-99")
+    assert run().not_found == ("mp-98",)
+    assert failures(database) == {"mp-98": "vanished"}
+    remote.versions = ["v3"]
+    remote.entries.pop("mp-99")
+    done = run(dry_run=True)
+    assert (done.not_found, done.vanished, done.changed) == (("mp-98", "mp-99"), ("mp-99",), ())
+    done = run()
+    assert (done.not_found, done.n_vanished) == (("mp-98", "mp-99"), 1)
+
+
+def test_an_index_that_missed_what_is_there_loses_nothing(run, remote, database):
+    remote.wanted = ("mp-3",)
+    index = remote.index
+
+    def missing_one():
+        for page in index():
+            yield replace(page, entries=tuple(replace(one, absent=True) for one in page.entries))
+
+    remote.index = missing_one
+    assert counts(run()) == {"total": 7, "new": 7, "fetched": 7}
+    assert failures(database) == {}
 
 
 def test_spellings_of_one_identifier_are_kept_as_aliases(run, remote, database):

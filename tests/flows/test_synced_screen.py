@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from flows.cli.screening import text_of
 from flows.sources import REMOTE
 from storage import queries
 from tasks.candidates.source import EmptySourceError, SourceError
+from tasks.reports.artifacts import summary_markdown
 from tests.campaigns import GOOD
 from tests.remotes import Memory, entry
 
@@ -80,6 +82,29 @@ def test_a_new_hull_energy_changes_the_row_and_computes_no_hop(bench, remote, sc
     assert len(after["candidates"]) == len(before["candidates"]) == 3
 
 
+def test_a_hull_energy_that_is_taken_back_is_unknown_again(bench, remote, screen):
+    screen()
+    assert candidates(bench)["mp-2"]["e_above_hull_ev"] == 0.0
+    remote.versions = ["v2"]
+    remote.entries["mp-2"] = entry("mp-2", STRUCTURES["mp-2"], hull_ev=None)
+    assert screen().n_computed == 0
+    assert candidates(bench)["mp-2"]["e_above_hull_ev"] is None
+
+
+def test_ids_of_a_material_that_is_no_longer_the_same_go_again(bench, remote, screen):
+    remote.aliases = {"mp-1": ("one",), "mp-2": ("two",)}
+    remote.entries["mp-2"] = entry("mp-2", STRUCTURES["mp-1"])
+    screen()
+    assert bench.rankings()["mp-1"]["other_ids"] == ["mp-2", "one", "two"]
+    remote.versions = ["v2"]
+    remote.entries["mp-2"] = entry("mp-2", STRUCTURES["mp-2"])
+    for _ in range(2):
+        screen()
+        rows = bench.rankings()
+        assert (rows["mp-1"]["other_ids"], rows["mp-2"]["other_ids"]) == (["one"], ["two"])
+        assert all(row["own_ids"] == row["other_ids"] for row in candidates(bench).values())
+
+
 def test_a_new_structure_alone_is_computed_again(bench, remote, screen):
     screen()
     wider = STRUCTURES["mp-2"].copy()
@@ -118,6 +143,16 @@ def test_a_bad_document_is_a_failure_of_the_run(bench, remote, screen):
     done = screen()
     assert (done.failures, done.n_computed) == ({}, 1)
     assert bench.reasons() == {}
+
+
+def test_what_was_asked_for_by_id_and_is_not_there_is_told(bench, remote, screen):
+    remote.wanted = ("mp-1", "mp-99")
+    for changes in ({}, {}, {"sync": False}):
+        done = screen(**changes)
+        assert (done.not_found, done.failures, done.n_with_result) == (("mp-99",), {"vanished": 1}, 3)
+    assert bench.reasons() == {"mp-99": "vanished"}
+    assert "(1): mp-99; check these ids" in text_of(done.as_dict())
+    assert "not found: mp-99" in summary_markdown(done.as_dict())
 
 
 def test_the_store_is_screened_without_looking(remote, screen):

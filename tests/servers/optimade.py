@@ -54,6 +54,8 @@ class OptimadeServer:
         """What the next answers are instead: a status, headers and a body (bytes, or plain JSON types)."""
         self.next_url: str | None = None
         """What the first page names as the next, in place of the truth."""
+        self.withheld: set[str] = set()
+        """What it lists and does not give when asked by id."""
         self.requests: list[str] = []
         self.base_url = ""
 
@@ -82,7 +84,10 @@ class OptimadeServer:
 
     def _structures(self, asked: dict[str, list[str]], meta: dict[str, Any]) -> dict[str, Any]:
         ids = re.findall(r'id="([^"]*)"', asked.get("filter", [""])[0])
-        found = [one for one in self.documents if not ids or (isinstance(one, dict) and one.get("id") in ids)]
+        wanted = set(ids) - self.withheld
+        found = [
+            one for one in self.documents if not ids or (isinstance(one, dict) and one.get("id") in wanted)
+        ]
         start = int(asked.get("page_offset", ["0"])[0])
         fields = asked["response_fields"][0].split(",")
         limit = min(PAGE_LIMIT, int(asked.get("page_limit", ["10"])[0]))

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from storage.recorder import Recorder
 from storage.records import (
     Candidate,
     Failure,
@@ -297,3 +298,16 @@ def make():
         sync=_sync,
         material=_material,
     )
+
+
+@pytest.fixture
+def publish(tmp_path):
+    """Return what records rows, publishes them and returns the copy; called again, it adds to them."""
+    recorder = Recorder(tmp_path / "lihop.duckdb")
+
+    def record(rows):
+        recorder.record(rows=rows)
+        recorder.publish()
+        return recorder.paths.published
+
+    return record

@@ -7,7 +7,7 @@ from contextlib import closing
 import duckdb
 import pytest
 
-from storage import queries, vacuum
+from storage import vacuum
 from storage.checks import check
 from storage.connections import attach
 from storage.database import STORAGE_VERSION, paths_of, writing
@@ -144,15 +144,14 @@ def test_space_is_given_back_and_nothing_is_lost(recorder, make):
     recorder.forget([row.stage_key for row in rows])
     recorder.publish()
     paths = recorder.paths
-    text, content = queries.schema(paths.published), _rows(paths.working)
+    content = _rows(paths.working)
     with closing(attach(paths.working, read_only=True)) as connection:
         schema = schema_of(connection)
     assert {kind for kind, *_ in schema} == {"table", "view", "column", "constraint"}
     done = vacuum.vacuum(paths)
     assert done.database_bytes_after == paths.working.stat().st_size < done.database_bytes_before
     assert paths.published.read_bytes() == paths.working.read_bytes()
-    assert queries.schema(paths.published) == text
-    assert text.count(": digest of the cleaned structure") > 3
+    assert sum("digest of the cleaned structure" in comment for *_, comment in schema) > 3
     assert _rows(paths.working) == content
     with closing(attach(paths.working, read_only=True)) as connection:
         assert schema_of(connection) == schema

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from datetime import UTC, datetime
 
 import pytest
 
@@ -21,6 +22,7 @@ from storage.records import (
 )
 from storage.shards import write_shard
 
+SEEN = datetime(2030, 1, 1, tzinfo=UTC)
 ODD_IDS = ["it's", 'a "b" --', "a/b/../c", "line\nbreak", "ü" * 10_000, "'; DROP TABLE hops; --"]
 
 
@@ -131,13 +133,21 @@ def test_the_first_result_under_a_key_stays(recorder, make):
     assert [hop.distance_ang for hop in recorder.rows_under(Hop, ["hops-m1"])] == [3.0]
 
 
-def test_a_candidate_is_renewed_but_unknown_erases_nothing(recorder, make):
-    recorder.record(rows=[make.candidate(e_above_hull_ev=0.0, name="old")])
+def test_what_a_source_takes_back_of_a_candidate_is_unknown_again(recorder, make):
+    known = {"e_above_hull_ev": 0.0, "average_voltage_v": 3.0, "capacity_mah_g": 100.0}
+    other = make.candidate(source="other", **known)
+    recorder.record(rows=[make.candidate(name="old", **known), other])
+    recorder.mark_seen(["clean-m1"], SEEN)
     recorder.record(
         rows=[make.candidate(name="passed over"), make.candidate(name="new", oxidation_states=None)]
     )
-    (found,) = recorder.rows_under(Candidate, ["clean-m1"])
-    assert (found.name, found.e_above_hull_ev, found.oxidation_states) == ("new", 0.0, None)
+    found = {row.source: row for row in recorder.rows_under(Candidate, ["clean-m1"])}
+    # What one source does not know erases nothing that another one told.
+    seen = {"first_seen_at": SEEN, "last_seen_at": SEEN}
+    assert found.pop("other") == other.model_copy(update=seen)
+    (ours,) = found.values()
+    assert (ours.name, ours.oxidation_states, ours.last_seen_at) == ("new", None, SEEN)
+    assert [getattr(ours, name) for name in known] == [None, None, None]
 
 
 @pytest.mark.parametrize("identifier", ODD_IDS, ids=range(len(ODD_IDS)))

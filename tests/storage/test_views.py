@@ -1,22 +1,7 @@
 """The views answer with the newest result, in order, and lose no material."""
 
-import pytest
-
 from storage import queries
-from storage.recorder import Recorder
 from storage.records import Reason, Stage
-
-
-@pytest.fixture
-def publish(tmp_path):
-    recorder = Recorder(tmp_path / "lihop.duckdb")
-
-    def record(rows):
-        recorder.record(rows=rows)
-        recorder.publish()
-        return recorder.paths.published
-
-    return record
 
 
 def _ranked(db, *columns):

@@ -11,7 +11,8 @@ from tasks.candidates.cleaning import CleaningSettings, clean, load_charges, loa
 from tasks.candidates.cleaning_state import charged_hash
 from tasks.candidates.reference import ReferenceSource
 from tasks.descriptors.assemble import INPUT_SPEC
-from tasks.featurizing import featurize_one
+from tasks.featurizing import featurize_one, find_hops
+from tasks.hops.network import NetworkHop
 from tasks.hops.sites import assign_charges
 from tasks.stage_keys import HopSettings
 
@@ -32,9 +33,13 @@ def featurized(material_id: str, state: str):
     return featurize_one(candidate_of(material_id, state), SETTINGS)
 
 
+def image_of(hop):
+    return hop.image if isinstance(hop, NetworkHop) else (hop.ox, hop.oy, hop.oz)
+
+
 def places(hops):
     return [
-        (hop.i, hop.j, hop.ox, hop.oy, hop.oz, hop.orbit, hop.blocked_by)
+        (hop.i, hop.j, image_of(hop), hop.orbit, hop.blocked_by)
         for hop in hops
         if hop.mechanism == "isolated"
     ]
@@ -49,6 +54,20 @@ def test_the_network_is_the_same_and_the_barriers_are_not(material_id):
     assert shortest[0] is not None
     assert abs(shortest[0] - shortest[1]) > 0.02
     assert not {hop.stage_key for hop in before} & {hop.stage_key for hop in after}
+
+
+@pytest.mark.parametrize("material_id", CATHODES)
+def test_empty_sites_are_those_of_the_discharged_host(material_id):
+    settings = HopSettings(sites="bvse")
+    found = []
+    for state in ("discharged", "charged"):
+        row = candidate_of(material_id, state)
+        charged = state == "charged"
+        found.append(find_hops(load_structure(row), load_charges(row), settings, charged=charged))
+    (before, sites), (after, same_sites) = found
+    assert len(sites)
+    np.testing.assert_array_equal(same_sites, sites)
+    assert places(after.hops) == places(before.hops)
 
 
 def test_layered_hosts_have_divacancy_hops_only_while_other_ions_are_there():

@@ -14,7 +14,20 @@ from tests.campaigns import write_good
 class TestHelp:
     @pytest.mark.parametrize(
         "command",
-        ["", "screen", "rank", "show", "sql", "failures", "train", "evaluate", "data", "data hops", "doctor"],
+        [
+            "",
+            "screen",
+            "rank",
+            "show",
+            "sql",
+            "failures",
+            "export",
+            "train",
+            "evaluate",
+            "data",
+            "data hops",
+            "doctor",
+        ],
     )
     def test_every_command_has_help(self, lihop, command):
         result = lihop(*command.split(), "--help")

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from storage.catalog import schema_page
 from tests.campaigns import GOOD
 
 
@@ -99,11 +100,24 @@ class TestSql:
         assert result.code == 0
         assert json.loads(result.out) == [{"formula": "LiF", "n_sites": 2}]
 
-    def test_schema(self, lihop, database):
-        result = lihop("sql", "--schema")
+    def test_schema_needs_no_database(self, lihop, tmp_path):
+        nowhere = ("--db", str(tmp_path / "none.duckdb"))
+        result = lihop("sql", "--schema", *nowhere)
         assert result.code == 0
         assert "view rankings" in result.out
         assert "table hops" in result.out
+        assert lihop("sql", "--schema", "--markdown", *nowhere).out == schema_page()
+        records = json.loads(lihop("sql", "--schema", "--json", *nowhere).out)
+        assert {"hops", "rankings"} <= {record["name"] for record in records}
+        assert not list(tmp_path.glob("none*"))
+
+    @pytest.mark.parametrize(
+        "given", [["--markdown"], ["--schema", "--json", "--markdown"], ["FROM hops", "--schema"]]
+    )
+    def test_flags_that_do_not_go_together(self, lihop, given):
+        result = lihop("sql", *given)
+        assert result.code == 2
+        assert result.is_one_message
 
     @pytest.mark.parametrize(
         "statement",
@@ -129,10 +143,6 @@ class TestSql:
         result = lihop("sql")
         assert result.code == 2
         assert "--schema" in result.err
-
-    def test_cut_off_rows_are_announced(self, lihop, database):
-        assert "more than 2 rows" in lihop("sql", "FROM candidates", "--limit", "2").out
-        assert "more than" not in lihop("sql", "FROM candidates LIMIT 2", "--limit", "2").out
 
 
 class TestFailures:

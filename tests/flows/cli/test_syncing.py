@@ -44,6 +44,17 @@ def test_a_sync_and_what_it_prints(lihop, asked, tmp_path):
     assert (found["status"], found["n_unchanged"]) == ("completed", 3)
 
 
+def test_ids_that_are_not_there_are_printed(lihop, monkeypatch, tmp_path):
+    remote = Memory({"mp-1": entry("mp-1")}, wanted=("mp-1", *(f"mp-{k}" for k in range(10, 35))))
+    monkeypatch.setitem(REMOTE, "mp", lambda query: remote)
+    for flags in (["--dry-run"], [], []):
+        result = lihop("sync", "--db", tmp_path / "x.duckdb", *flags)
+        assert "not found, though asked for by id (25): mp-10, " in result.out.lower()
+        assert "mp-29 and 5 more; check these ids" in result.out
+    found = json.loads(lihop("sync", "--db", tmp_path / "x.duckdb", "--json").out)
+    assert (found["n_not_found"], len(found["not_found"])) == (25, 25)
+
+
 def test_flags_become_the_query(lihop, asked, tmp_path):
     flags = ["--kind", "oxides", "--elements", "Mn,Fe", "--elements", "P", "--e-above-hull-max-ev", "0.05",
              "--include-gnome", "--max-sites", "40", "--working-ion", "Na"]  # fmt: skip
@@ -51,6 +62,17 @@ def test_flags_become_the_query(lihop, asked, tmp_path):
     (query,) = asked
     assert (query.kind, query.elements, query.working_ion) == ("oxides", ("Fe", "Mn", "P"), "Na")
     assert (query.e_above_hull_max_ev, query.include_gnome, query.max_sites) == (0.05, True, 40)
+
+
+def test_none_lifts_a_bound(lihop, asked, tmp_path):
+    flags = ["--db", tmp_path / "x.duckdb", "--dry-run"]
+    assert lihop("sync", *flags, "--e-above-hull-max-ev", "none").code == 0
+    assert lihop("sync", *flags).code == 0
+    assert [query.e_above_hull_max_ev for query in asked] == [None, 0.1]
+    result = lihop("sync", *flags, "--e-above-hull-max-ev", "nine")
+    assert result.code == 2
+    assert result.is_one_message
+    assert "given: 'nine'" in result.err
 
 
 def test_settings_give_what_flags_leave_out(lihop, asked, tmp_path):

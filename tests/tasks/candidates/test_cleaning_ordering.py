@@ -112,6 +112,39 @@ def test_occupancies_that_no_small_cell_holds_are_refused() -> None:
     assert "Li0.97" in refused(layered({"Co": 1.0}, lithium=0.97))
 
 
+@pytest.mark.parametrize("atoms", [(11 + 1 / 3, 11 + 1 / 3), (32 + 1 / 3, 1 + 1 / 3)])
+def test_thirds_of_atoms_leave_no_site_out(atoms) -> None:
+    # Of 34 sites, no two of them alike by translation, the nearest whole numbers would fill 33.
+    nickel, manganese = (number / 34 for number in atoms)
+    mixture = {"Ni": nickel, "Mn": manganese, "Co": 1.0 - nickel - manganese}
+    wobble = 0.02 * np.sin(np.arange(34.0) ** 2)
+    cations = [[k / 34 + dz / 34, 0.0, 0.0] for k, dz in enumerate(wobble)]
+    anions = [[k / 34 + dz / 34, 0.5, 0.5] for k, dz in enumerate(wobble)]
+    cell = Structure(
+        Lattice.orthorhombic(34 * 3.0, 3.0, 3.0), [mixture] * 34 + ["O"] * 34, [*cations, *anions]
+    )
+    with pytest.raises(RejectedError, match="give whole atoms in no cell") as caught:
+        order(cell, "x")
+    assert caught.value.reason is Reason.PARTIAL_OCCUPANCY
+
+
+def test_thirds_to_two_digits_are_a_full_site() -> None:
+    found, _ = order(layered({"Ni": 0.33, "Mn": 0.33, "Co": 0.33}), "x")
+    assert found.composition.reduced_formula == "Li3MnCoNiO6"
+
+
+def test_an_arrangement_that_lacks_an_atom_is_refused(monkeypatch) -> None:
+    real = cleaning_ordering._lowest
+
+    def losing_one(*args):
+        found = real(*args)
+        found.remove_sites([0])
+        return found
+
+    monkeypatch.setattr(cleaning_ordering, "_lowest", losing_one)
+    assert "which is another material" in refused(layered({"Ni": 0.5, "Mn": 0.5}))
+
+
 def test_states_that_do_not_balance_are_refused() -> None:
     salt = Structure(Lattice.cubic(4.1), [{"Li": 0.5, "Mg": 0.5}, "F"], [[0, 0, 0], [0.5, 0.5, 0.5]])
     assert "oxidation states" in refused(salt)

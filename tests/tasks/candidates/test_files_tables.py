@@ -246,6 +246,22 @@ def test_a_cell_over_the_limit_is_refused(tmp_path: Path, suffix: str) -> None:
     assert "raise --max-file-mb" in str(bad.error)
 
 
+@pytest.mark.parametrize("inside", ["#" * 15_000, "#\n" * 7_500])
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_a_cell_over_the_limit_is_another_item_under_another_limit(
+    tmp_path: Path, suffix: str, inside: str
+) -> None:
+    rows = [{"cif": cif(), "material_id": "a"}, {"cif": cif() + inside, "material_id": "b"}]
+    (write_csv if suffix == ".csv" else write_parquet)(tmp_path / f"t{suffix}", rows)
+    sources = [FilesSource(str(tmp_path), max_file_mb=limit) for limit in (0.01, 0.012, 0.03, 0.04)]
+    low, higher, enough, more = (source.items()[0].digest for source in sources)
+    assert len({low, higher, enough}) == 3
+    # What is read whole is the same item whatever the limit, and is not read again.
+    assert enough == more
+    assert [isinstance(row, RawMaterial) for row in read_all(sources[1])] == [True, False]
+    assert [isinstance(row, RawMaterial) for row in read_all(sources[2])] == [True, True]
+
+
 def test_a_cell_over_pythons_own_limit_is_read_and_the_limit_left_as_it_was(tmp_path: Path) -> None:
     before = csv.field_size_limit()
     write_csv(tmp_path / "t.csv", [{"cif": cif() + "\n#" + "x" * before}])

@@ -164,6 +164,21 @@ def test_ids_in_either_spelling_whatever_the_bounds(mp_server):
     fetched = first.fetch(sorted(index))
     assert [entry.entry_id for entry in fetched.entries] == [f"mp-{number}"]
     assert fetched.vanished == ("mp-1",)
+    assert sorted(first.named()) == sorted(index)
+    assert {name for name, one in index.items() if one.absent} == {"mp-1"}
+
+
+def test_what_is_named_and_has_no_electrode_of_the_ion_is_absent(mp_server):
+    world = mp_server.world
+    gnome = next(one for one in world.ids(gnome=True) if world.find(one).gnome)
+    there, sodium = world.ids(ion="Li")[0], world.ids(ion="Na")[0]
+    asked = MaterialsProjectQuery(**ANY, material_ids=tuple(legacy([there, gnome, sodium])))
+    source = MaterialsProjectSource(asked)
+    index = indexed(source)
+    assert sorted(index) == sorted(source.named())
+    absent = {name for name, one in index.items() if one.absent}
+    assert absent == {f"{one}-Li" for one in legacy([gnome, sodium])}
+    assert set(source.fetch(sorted(index)).vanished) == absent
 
 
 def test_two_spellings_of_one_material_are_one_entry_with_an_alias(mp_server):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import pickle
 import re
@@ -106,3 +107,29 @@ def test_the_guide_names_every_source() -> None:
     sources = get_args(ScreenParameters.model_fields["source"].annotation)
     assert len(sources) > 3
     assert all(f"| `{name}` |" in text for name in sources)
+
+
+def source_classes() -> dict[str, type]:
+    """Return the class of every source that can be asked for, and those of what was synced."""
+    from typing import get_args
+
+    from flows.parameters import ScreenParameters
+    from flows.sources import make_source
+    from flows.stored import StoredSource
+
+    found: dict[str, type] = {}
+    for name in get_args(ScreenParameters.model_fields["source"].annotation):
+        source = make_source(ScreenParameters(source=name, path="." if name == "files" else None))
+        if isinstance(source, StoredSource):
+            found["stored"] = StoredSource
+            found[name] = type(source.remote)
+        else:
+            found[name] = type(source)
+    return found
+
+
+def test_every_source_is_one_class_of_under_a_hundred_lines() -> None:
+    classes = source_classes()
+    assert {"reference", "files", "mp", "optimade", "stored"} <= set(classes)
+    lengths = {name: len(inspect.getsource(one).splitlines()) for name, one in classes.items()}
+    assert {name: length for name, length in lengths.items() if length >= 100} == {}

@@ -1,33 +1,25 @@
-"""Exports: answers as CSV, JSON or Parquet, hop networks as JSON or extxyz; whole files or none."""
+"""Hop networks as JSON or extxyz; whole files or none."""
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from storage import atomic
 from storage.errors import QueryError
+from storage.exports.extxyz import NO_ATOM, plain_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from ase import Atoms
 
-    from storage.queries import Answer
-
-FORMATS = ("csv", "json", "parquet")
 NETWORK_FORMATS = (".json", ".extxyz")
 NETWORK_JSON = {"format": "lihop hop network", "format_version": 1}
-
-NO_ATOM = "X"
-"""ASE's symbol for a place that holds no atom: an empty site, a point of a path."""
 
 OF_FRAME = (
     "number", "edge_id", "i", "j", "image", "also_vacant", "mechanism", "distance_ang", "multiplicity",
@@ -36,43 +28,6 @@ OF_FRAME = (
     "bvse_site_energy_difference_ev", "opens_dims", "rate_limiting",
 )  # fmt: skip
 """What a frame says of its hop, where it is known."""
-
-
-def export(answer: Answer, path: Path, file_format: str | None = None) -> Path:
-    """Write an answer to a file, atomically.
-
-    Parameters
-    ----------
-    answer : Answer
-        What a question returned.
-    path : Path
-        Where to write; an existing file is replaced.
-    file_format : str, optional
-        csv, json or parquet; by default what the file's name ends with.
-
-    Returns
-    -------
-    Path
-        The file written.
-
-    Raises
-    ------
-    QueryError
-        When the format is none of these, or the answer does not fit it.
-    """
-    path = Path(path)
-    chosen = (file_format or path.suffix.removeprefix(".")).lower()
-    if chosen not in FORMATS:
-        raise QueryError(f"cannot export as {chosen!r}; allowed are {', '.join(FORMATS)}")
-    if chosen == "csv":
-        atomic.write_text(path, to_csv(answer))
-    elif chosen == "json":
-        atomic.write_text(path, json.dumps(answer.records(), indent=2) + "\n")
-    else:
-        table = _to_arrow(answer)
-        with atomic.replacing(path) as temporary:
-            pq.write_table(table, temporary)
-    return path
 
 
 def check_network_path(path: Path) -> None:
@@ -165,37 +120,5 @@ def _frame(network: Mapping[str, Any], hop: Mapping[str, Any] | None) -> Atoms:
         # Rows of i, j and the image, and for a divacancy hop of the further site and its image.
         about["orbit"] = [[edge["i"], edge["j"], *edge["image"]] for edge in orbit]
         about["orbit_also_vacant"] = [edge["also_vacant"] for edge in orbit if edge["also_vacant"]]
-    atoms.info = {name: _plain_text(value) for name, value in about.items() if value not in (None, [])}
+    atoms.info = {name: plain_text(value) for name, value in about.items() if value not in (None, [])}
     return atoms
-
-
-def _plain_text(value: object) -> object:
-    """Return a value so that ASE reads it back as what it is: 12_0_1 is a number to Python, T is true."""
-    if not isinstance(value, str):
-        return value
-    try:
-        float(value)
-    except ValueError:
-        return f"_JSON {json.dumps(value)}" if value.lower() in {"t", "f", "true", "false"} else value
-    return f"_JSON {json.dumps(value)}"
-
-
-def to_csv(answer: Answer) -> str:
-    """Return an answer as CSV text; null is an empty field, lists are JSON."""
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(answer.columns)
-    for row in answer.rows:
-        writer.writerow([json.dumps(value) if isinstance(value, (list, dict)) else value for value in row])
-    return stream.getvalue()
-
-
-def _to_arrow(answer: Answer) -> pa.Table:
-    """Return an answer as an Arrow table."""
-    if len(set(answer.columns)) < len(answer.columns):
-        raise QueryError(f"Parquet needs distinct column names; given are {', '.join(answer.columns)}")
-    try:
-        columns = [pa.array([row[place] for row in answer.rows]) for place in range(len(answer.columns))]
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
-        raise QueryError(f"the answer does not fit Parquet: {error}; export as csv or json") from error
-    return pa.table(columns, names=list(answer.columns))

@@ -1,0 +1,1 @@
+"""Exports: answers, tables, structures and paths as files or as objects of other libraries."""

@@ -1,0 +1,50 @@
+-- What every run found for every material that took part in it: rankings with all runs in the place of the newest.
+CREATE OR REPLACE VIEW run_results AS
+SELECT
+    part.run_id,
+    runs.started_at,
+    runs.source,
+    part.working_ion,
+    part.material_id,
+    structure.formula,
+    structure.state,
+    part.structure_hash,
+    result.percolation_dim,
+    result.barrier_at_dim_ev,
+    result.lower_ev,
+    result.upper_ev,
+    result.in_domain,
+    result.method,
+    result.model_digest,
+    part.percolation_stage_key
+FROM run_materials AS part
+JOIN runs ON runs.run_id = part.run_id
+LEFT JOIN percolation AS result
+    ON result.structure_hash = part.structure_hash
+    AND result.working_ion = part.working_ion
+    AND result.stage_key = part.percolation_stage_key
+LEFT JOIN (
+    -- One structure under several names has one formula and one state.
+    SELECT structure_hash, working_ion, min(formula) AS formula, min(state) AS state
+    FROM candidates
+    GROUP BY structure_hash, working_ion
+) AS structure
+    ON structure.structure_hash = part.structure_hash
+    AND structure.working_ion = part.working_ion;
+COMMENT ON VIEW run_results IS 'What every run has for every material that took part in it.';
+COMMENT ON COLUMN run_results.run_id IS 'identifier of the run';
+COMMENT ON COLUMN run_results.started_at IS 'when it started, UTC';
+COMMENT ON COLUMN run_results.source IS 'where its materials came from: reference, files, ...';
+COMMENT ON COLUMN run_results.working_ion IS 'element symbol of the ion that moves';
+COMMENT ON COLUMN run_results.material_id IS 'identifier under which it took part';
+COMMENT ON COLUMN run_results.formula IS 'reduced formula';
+COMMENT ON COLUMN run_results.state IS 'discharged: the host as it is; charged: a single working ion kept in the topotactic host';
+COMMENT ON COLUMN run_results.structure_hash IS 'digest of the cleaned structure';
+COMMENT ON COLUMN run_results.percolation_dim IS 'dimensions of percolation; null when there is no result';
+COMMENT ON COLUMN run_results.barrier_at_dim_ev IS 'the minimax barrier at percolation_dim, eV; null when there is none';
+COMMENT ON COLUMN run_results.lower_ev IS 'lower end of its 90% interval, eV';
+COMMENT ON COLUMN run_results.upper_ev IS 'upper end of its 90% interval, eV';
+COMMENT ON COLUMN run_results.in_domain IS 'true when the rate-limiting hop at percolation_dim lies in the training domain';
+COMMENT ON COLUMN run_results.method IS 'where the barriers of the hops come from: cnn, ...';
+COMMENT ON COLUMN run_results.model_digest IS 'digest of the checkpoint behind the barriers';
+COMMENT ON COLUMN run_results.percolation_stage_key IS 'stage_key of its row in percolation';

@@ -1,0 +1,118 @@
+-- What a run found otherwise than the run before it: each material beside its previous result.
+CREATE OR REPLACE VIEW run_changes AS
+SELECT
+    compared.run_id,
+    compared.previous_run_id,
+    compared.source,
+    compared.working_ion,
+    compared.material_id,
+    compared.formula,
+    compared.state,
+    compared.status,
+    compared.percolation_dim_before,
+    compared.percolation_dim_after,
+    compared.barrier_before_ev,
+    compared.barrier_after_ev,
+    compared.barrier_after_ev - compared.barrier_before_ev AS difference_ev,
+    compared.model_digest_before,
+    compared.model_digest_after,
+    compared.structure_hash_before,
+    compared.structure_hash_after,
+    failed.reasons AS failure_reasons
+FROM (
+    SELECT
+        now.run_id,
+        before.run_id AS previous_run_id,
+        now.source,
+        now.working_ion,
+        now.material_id,
+        now.formula,
+        now.state,
+        CASE
+            WHEN before.run_id IS NULL THEN 'new'
+            WHEN now.structure_hash <> before.structure_hash
+                OR now.percolation_dim IS DISTINCT FROM before.percolation_dim
+                OR now.barrier_at_dim_ev IS DISTINCT FROM before.barrier_at_dim_ev
+                THEN 'changed'
+            ELSE 'unchanged'
+        END AS status,
+        before.percolation_dim AS percolation_dim_before,
+        now.percolation_dim AS percolation_dim_after,
+        before.barrier_at_dim_ev AS barrier_before_ev,
+        now.barrier_at_dim_ev AS barrier_after_ev,
+        before.model_digest AS model_digest_before,
+        now.model_digest AS model_digest_after,
+        before.structure_hash AS structure_hash_before,
+        now.structure_hash AS structure_hash_after
+    FROM run_results AS now
+    ASOF LEFT JOIN run_results AS before
+        ON before.source = now.source
+        AND before.working_ion = now.working_ion
+        AND before.material_id = now.material_id
+        AND before.state IS NOT DISTINCT FROM now.state
+        AND before.started_at < now.started_at
+    UNION ALL
+    SELECT
+        later.run_id,
+        later.previous_run_id,
+        later.source,
+        later.working_ion,
+        before.material_id,
+        before.formula,
+        before.state,
+        'gone' AS status,
+        before.percolation_dim,
+        NULL,
+        before.barrier_at_dim_ev,
+        NULL,
+        before.model_digest,
+        NULL,
+        before.structure_hash,
+        NULL
+    FROM (
+        SELECT
+            run_id, source, working_ion,
+            lag(run_id) OVER (PARTITION BY source, working_ion ORDER BY started_at, run_id) AS previous_run_id
+        FROM runs
+        -- A run that was killed half-way has not lost what it did not come to.
+        WHERE status = 'completed'
+    ) AS later
+    JOIN run_results AS before ON before.run_id = later.previous_run_id
+    WHERE NOT EXISTS (
+        SELECT 1
+        FROM run_results AS now
+        WHERE now.run_id = later.run_id
+            AND now.working_ion = later.working_ion
+            AND now.material_id = before.material_id
+            AND now.state IS NOT DISTINCT FROM before.state
+    )
+) AS compared
+LEFT JOIN (
+    SELECT run_id, material_id, working_ion, string_agg(DISTINCT reason, ', ' ORDER BY reason) AS reasons
+    FROM run_failures
+    GROUP BY run_id, material_id, working_ion
+) AS failed
+    ON failed.run_id = compared.run_id
+    AND failed.material_id = compared.material_id
+    AND failed.working_ion = compared.working_ion
+ORDER BY
+    compared.run_id DESC, compared.status, abs(difference_ev) DESC NULLS LAST, compared.material_id, compared.state;
+COMMENT ON VIEW run_changes IS 'Each material of a run beside its previous result, that of the newest earlier run of the same source and working ion which had it; and what the completed run before had and a completed run has not.';
+COMMENT ON COLUMN run_changes.run_id IS 'the run';
+COMMENT ON COLUMN run_changes.previous_run_id IS 'the earlier run that it is compared with; null for a new material';
+COMMENT ON COLUMN run_changes.source IS 'where the materials of both came from: reference, files, ...';
+COMMENT ON COLUMN run_changes.working_ion IS 'element symbol of the ion that moves';
+COMMENT ON COLUMN run_changes.material_id IS 'identifier of the material within its source';
+COMMENT ON COLUMN run_changes.formula IS 'reduced formula';
+COMMENT ON COLUMN run_changes.state IS 'discharged: the host as it is; charged: a single working ion kept in the topotactic host';
+COMMENT ON COLUMN run_changes.status IS 'new: no earlier run had it; gone: the completed run before had it; changed: structure, dimension or barrier is another; unchanged';
+COMMENT ON COLUMN run_changes.percolation_dim_before IS 'dimensions of percolation in the earlier run';
+COMMENT ON COLUMN run_changes.percolation_dim_after IS 'dimensions of percolation in the run';
+COMMENT ON COLUMN run_changes.barrier_before_ev IS 'the minimax barrier at percolation_dim_before, eV';
+COMMENT ON COLUMN run_changes.barrier_after_ev IS 'the minimax barrier at percolation_dim_after, eV';
+COMMENT ON COLUMN run_changes.difference_ev IS 'barrier_after_ev - barrier_before_ev, eV; null when one is missing';
+COMMENT ON COLUMN run_changes.model_digest_before IS 'digest of the checkpoint behind barrier_before_ev';
+COMMENT ON COLUMN run_changes.model_digest_after IS 'digest of the checkpoint behind barrier_after_ev';
+COMMENT ON COLUMN run_changes.structure_hash_before IS 'digest of the structure in the earlier run';
+COMMENT ON COLUMN run_changes.structure_hash_after IS 'digest of the structure in the run';
+COMMENT ON COLUMN run_changes.failure_reasons IS 'why it failed in the run, in words to group by; null when it did not';
