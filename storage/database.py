@@ -26,6 +26,7 @@ from storage.errors import (
     StorageError,
 )
 from storage.fingerprints import check_copy, fingerprint, note_copies
+from storage.published import keep_answers
 from storage.schema import applied_steps, check_version, migrate, migrations, pending_steps
 from storage.snapshot_files import (
     SNAPSHOTS_NAME,
@@ -75,6 +76,16 @@ class DatabasePaths:
     def holder(self) -> Path:
         """Return the file that names who holds the lock."""
         return self.work / "recorder.holder.json"
+
+    @property
+    def publishing(self) -> Path:
+        """Return the file that becomes the published copy; written under the recorder's lock alone."""
+        return self.work / "publishing.tmp"
+
+    @property
+    def taking_over(self) -> Path:
+        """Return the file that becomes the working one where a published copy is gone on from."""
+        return self.work / "working.tmp"
 
     @property
     def note(self) -> Path:
@@ -236,6 +247,7 @@ def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s
     with locked(paths, wait_s):
         _prepare(paths)
         with _upgraded(paths, wait_s) as connection:
+            keep_answers(connection)
             connection.execute(f"CHECKPOINT {ALIAS}")
         if wal_of(paths.working).exists():
             raise CorruptDatabaseError(
@@ -246,7 +258,7 @@ def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s
         if wal_of(paths.published).exists():
             wal_of(paths.published).replace(paths.work / "orphaned.wal")
         note_copies(paths.note, paths.published, paths.working)
-        atomic.copy_file(paths.working, paths.published)
+        atomic.copy_file(paths.working, paths.published, paths.publishing)
         note_copies(paths.note, paths.published)
     return True
 
@@ -311,6 +323,7 @@ def _brought_up(path: Path, folder: Path) -> Path:
         raise _uncopyable(path, error) from error
     with closing(attach(copy, scratch=folder)) as connection:
         migrate(connection)
+        keep_answers(connection)
         connection.execute(f"CHECKPOINT {ALIAS}")
     return copy
 
@@ -339,9 +352,10 @@ def _create(paths: DatabasePaths) -> None:
         with opened as connection, explaining(paths.published):
             _checked_steps(connection, paths.published)
         note_copies(paths.note, paths.published)
-        atomic.copy_file(paths.published, paths.working)
+        atomic.copy_file(paths.published, paths.working, paths.taking_over)
         return
-    with atomic.replacing(paths.working) as temporary:
+    paths.taking_over.unlink(missing_ok=True)
+    with atomic.replacing(paths.working, paths.taking_over) as temporary:
         connection = connect(paths.work)
         with closing(connection):
             connection.execute(f"ATTACH {quoted(temporary)} AS {ALIAS} (STORAGE_VERSION '{STORAGE_VERSION}')")

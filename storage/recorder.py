@@ -15,6 +15,7 @@ from storage import atomic
 from storage.columns import row_type_of, rows_to_table, table_to_rows
 from storage.database import DEFAULT_WAIT_S, DatabasePaths, paths_of, publish, writing
 from storage.errors import ManifestMismatchError, RefusedRowsError, ShardError, StorageError
+from storage.merging import STAGED, merge_staged
 from storage.quarantine import set_aside
 from storage.records import Row, Run
 from storage.shards import ShardInfo, read_shard
@@ -24,19 +25,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Row)
 
-# Rows under a stage key follow from the key: the first stays. These may change, and the newest is kept:
-# a stage result names the shard, which is another one after a deleted shard was computed again.
-_NEWEST_WINS = frozenset(
-    {
-        "runs", "candidates", "failures", "models", "run_materials", "stage_results",
-        "source_entries", "source_members", "syncs",
-    }
-)  # fmt: skip
-# A candidate's key holds its source: what that source no longer says of it is no longer known. When it was
-# last seen is noted apart from its row, which does not know it.
-_NULL_KEEPS = {"candidates": frozenset({"last_seen_at"})}
-# When something was first seen does not change.
-_FIRST_STAYS = {"candidates": "first_seen_at", "source_entries": "first_seen_at"}
 # A stage that is computed again may come out otherwise, as after a time limit: nothing of it may stay.
 _FORGOTTEN = ("stage_results", "failures", "hops", "predictions", "percolation")
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -268,9 +256,9 @@ def _transact(
             connection.execute("DELETE FROM failures WHERE stage_key IN (SELECT stage_key FROM wanted)")
             connection.unregister("wanted")
         for table, data in groups.items():
-            connection.register("staged", data)
-            connection.execute(_merge_statement(row_type_of(table)))
-            connection.unregister("staged")
+            connection.register(STAGED, data)
+            merge_staged(connection, row_type_of(table))
+            connection.unregister(STAGED)
         connection.execute("COMMIT")
     except duckdb.Error as error:
         connection.execute("ROLLBACK")
@@ -280,31 +268,6 @@ def _transact(
     except BaseException:
         connection.execute("ROLLBACK")
         raise
-
-
-def _merge_statement(row_type: type[Row]) -> str:
-    """Return the statement that merges the staged rows into their table."""
-    table, key = row_type.table, ", ".join(row_type.key)
-    insert = f"INSERT INTO {table} BY NAME SELECT * FROM staged"  # noqa: S608 - names come from our row types
-    if table not in _NEWEST_WINS:
-        return f"{insert} ON CONFLICT ({key}) DO NOTHING"
-    keeps = _NULL_KEEPS.get(table, frozenset())
-    newest = {
-        name: f"coalesce(excluded.{name}, {table}.{name})" if name in keeps else f"excluded.{name}"
-        for name in row_type.model_fields
-        if name not in row_type.key
-    }
-    if table in _FIRST_STAYS:
-        first = _FIRST_STAYS[table]
-        newest[first] = f"coalesce({table}.{first}, excluded.{first})"
-    sets = ", ".join(f"{name} = {value}" for name, value in newest.items())
-    # Of several staged rows with one key the last given counts.
-    last = (
-        f"SELECT * EXCLUDE (place, place_of_key) FROM (SELECT *, row_number() OVER (PARTITION BY {key} "  # noqa: S608
-        "ORDER BY place DESC) AS place_of_key FROM (SELECT *, row_number() OVER () AS place FROM staged)) "
-        "WHERE place_of_key = 1"
-    )
-    return f"INSERT INTO {table} BY NAME {last} ON CONFLICT ({key}) DO UPDATE SET {sets}"
 
 
 def _register_keys(connection: duckdb.DuckDBPyConnection, column: str, values: Collection[str]) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -22,6 +24,9 @@ SITES = 24
 """Sites of a generated structure: its JSON then is about as long as that of a common cathode."""
 
 RUN_ID = "bench"
+PATH_POINTS = 21
+"""Points of a relaxed path, as a screening keeps them."""
+
 SHORTEST_ANG, LONGEST_ANG = 2.5, 6.0
 LEAST_EV, MOST_EV = 0.1, 3.0
 
@@ -39,7 +44,7 @@ class Block:
         return [f"bench-{number:07d}" for number in range(self.first, self.first + self.count)]
 
 
-def tables(block: Block, seed: int = 0) -> dict[str, pa.Table]:
+def tables(block: Block, seed: int = 0, *, relaxed: bool = False) -> dict[str, pa.Table]:
     """Return the rows that a screening leaves of a block of materials, by table.
 
     Parameters
@@ -48,6 +53,8 @@ def tables(block: Block, seed: int = 0) -> dict[str, pa.Table]:
         Which materials. Blocks that do not overlap hold different keys.
     seed : int
         Of the numbers that are drawn.
+    relaxed : bool
+        Whether hops carry a relaxed path, or are straight and carry none.
 
     Returns
     -------
@@ -57,7 +64,7 @@ def tables(block: Block, seed: int = 0) -> dict[str, pa.Table]:
     random = np.random.default_rng([seed, block.first])
     return {
         Candidate.table: _candidates(block, random),
-        Hop.table: _hops(block, random),
+        Hop.table: _hops(block, random, relaxed=relaxed),
         Prediction.table: _predictions(block, random),
         Percolation.table: _percolation(block, random),
         RunMaterial.table: _run_materials(block),
@@ -69,7 +76,7 @@ def _table(row_type: type[Row], n_rows: int, columns: Mapping[str, object]) -> p
     arrays = {}
     for field in arrow_schema(row_type):
         value = columns.get(field.name)
-        many = isinstance(value, (list, np.ndarray))
+        many = isinstance(value, (list, np.ndarray, pa.Array))
         arrays[field.name] = pa.array(value if many else [value] * n_rows, type=field.type)
     return conform(pa.table(arrays), row_type)
 
@@ -79,12 +86,17 @@ def _lists(values: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> list[li
     return found
 
 
+def hash_of(name: str) -> str:
+    """Return the digest of a material's structure: in no order, and as long as a real one."""
+    return hashlib.sha256(name.encode()).hexdigest()
+
+
 def _hashes(block: Block) -> list[str]:
-    return [f"hash-{name}" for name in block.names]
+    return [hash_of(name) for name in block.names]
 
 
 def _keys(block: Block, stage: str) -> list[str]:
-    return [f"{stage}-{name}" for name in block.names]
+    return [hash_of(f"{stage} {name}") for name in block.names]
 
 
 def _spread(values: Sequence[str]) -> list[str]:
@@ -135,7 +147,7 @@ def _candidates(block: Block, random: np.random.Generator) -> pa.Table:
     return _table(Candidate, block.count, columns)
 
 
-def _hops(block: Block, random: np.random.Generator) -> pa.Table:
+def _hops(block: Block, random: np.random.Generator, *, relaxed: bool) -> pa.Table:
     n_rows = block.count * HOPS_A_MATERIAL
     columns = _hop_keys(block, "hops") | {
         "material_id": _spread(block.names),
@@ -147,7 +159,40 @@ def _hops(block: Block, random: np.random.Generator) -> pa.Table:
         "path_kind": "straight",
         "d_min_ang": random.uniform(1.5, 2.5, n_rows),
     }
+    if relaxed:
+        columns |= _path(n_rows, random)
     return _table(Hop, n_rows, columns)
+
+
+def _path(n_rows: int, random: np.random.Generator) -> dict[str, object]:
+    """Return what a relaxed path adds to hops."""
+    numbers = (
+        "end_shift_ang", "residual_force_ev_ang", "path_length_ang", "bvse_barrier_ev",
+        "bvse_barrier_forward_ev", "bvse_barrier_reverse_ev", "bvse_site_energy_difference_ev",
+        "saddle_fraction",
+    )  # fmt: skip
+    return {name: random.uniform(0, 1, n_rows) for name in numbers} | {
+        "path_kind": "bvse",
+        "collapsed": False,
+        "path_converged": True,
+        "path_steps": 40,
+        "n_intermediate_minima": 0,
+        "frac_i": _nested(random, n_rows, 3),
+        "frac_j": _nested(random, n_rows, 3),
+        "path_ang": _nested(random, n_rows, PATH_POINTS, 3),
+        "path_energies_ev": _nested(random, n_rows, PATH_POINTS),
+        "extrema_fraction": _nested(random, n_rows, 1),
+        "extrema_ev": _nested(random, n_rows, 1),
+    }
+
+
+def _nested(random: np.random.Generator, n_rows: int, *shape: int) -> pa.Array:
+    """Return rows of nested lists of that shape."""
+    found = pa.array(random.uniform(0, 9, n_rows * math.prod(shape)))
+    for length in reversed(shape):
+        edges = pa.array(np.arange(0, len(found) + 1, length), type=pa.int32())
+        found = pa.ListArray.from_arrays(edges, found)
+    return found
 
 
 def _predictions(block: Block, random: np.random.Generator) -> pa.Table:

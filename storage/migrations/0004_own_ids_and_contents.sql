@@ -2,7 +2,7 @@
 -- these can go again when the materials are no longer the same.
 
 ALTER TABLE candidates ADD COLUMN own_ids VARCHAR[];
-UPDATE candidates SET own_ids = other_ids;
+UPDATE candidates SET own_ids = other_ids WHERE other_ids IS NOT NULL;
 COMMENT ON COLUMN candidates.own_ids IS 'those of other_ids that its own source item gives; the rest are of materials merged into it';
 
 -- What an entry holds may hang on the query: each query goes by the content that it was synced with.

@@ -7,6 +7,8 @@ import pytest
 
 from storage.columns import SCHEMA_VERSION, arrow_schema
 from storage.errors import NewerSchemaError, SchemaMismatchError
+from storage.merging import WITHOUT_INDEX
+from storage.published import KEPT
 from storage.records import ROW_TYPES
 from storage.schema import Migration, migrate, migrations, views
 
@@ -50,12 +52,18 @@ def test_primary_keys_equal_row_keys(migrated, table):
         "WHERE table_name = ? AND constraint_type = 'PRIMARY KEY'",
         [table],
     ).fetchall()
-    assert [tuple(row[0]) for row in found] == [ROW_TYPES[table].key]
+    expected = [] if table in WITHOUT_INDEX else [ROW_TYPES[table].key]
+    assert [tuple(row[0]) for row in found] == expected
 
 
 def test_no_table_without_a_row_type(migrated):
     found = {row[0] for row in migrated.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    assert found == set(ROW_TYPES) | {"schema_migrations"}
+    assert found == set(ROW_TYPES) | {"schema_migrations"} | set(KEPT)
+
+
+@pytest.mark.parametrize(("table", "view"), KEPT.items())
+def test_what_is_kept_has_the_columns_of_its_view(migrated, table, view):
+    assert _described(migrated, table).keys() == _described(migrated, view).keys()
 
 
 def test_what_users_rely_on_is_there(migrated):
