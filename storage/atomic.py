@@ -14,14 +14,23 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, temporary: Path | None = None) -> Iterator[Path]:
     """Yield a temporary path in the folder of `path`; on success it becomes `path`, on failure it is removed.
 
     The rename is atomic: a reader sees the old file or the new one, never a part. Parent folders are made.
+
+    Parameters
+    ----------
+    path : Path
+        What is to be there in the end.
+    temporary : Path, optional
+        The temporary path, on the same file system. Given by who alone may write there: what a kill leaves of
+        it is then written over by the next, where a name of its own each time would fill the disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    # A fixed short name: the target's own may already be as long as the file system allows.
-    temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
+    if temporary is None:
+        # A short name: the target's own may already be as long as the file system allows.
+        temporary = path.parent / f".{uuid.uuid4().hex}.tmp"
     try:
         yield temporary
         sync_file(temporary)
@@ -42,10 +51,10 @@ def write_text(path: Path, text: str) -> None:
     write_bytes(path, text.encode())
 
 
-def copy_file(source: Path, target: Path) -> None:
-    """Copy `source` over `target` atomically and durably."""
-    with replacing(target) as temporary:
-        shutil.copyfile(source, temporary)
+def copy_file(source: Path, target: Path, temporary: Path | None = None) -> None:
+    """Copy `source` over `target` atomically and durably, by way of a temporary path as in `replacing`."""
+    with replacing(target, temporary) as written:
+        shutil.copyfile(source, written)
 
 
 def sync_file(path: Path) -> None:

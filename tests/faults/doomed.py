@@ -1,0 +1,141 @@
+"""Recorders that die: a process that forks one for each line it reads, and lets it be killed where the line says.
+
+A line is JSON: the folder of a case, and a point to die at, or milliseconds to live, or neither. The fork has imported
+everything already and opened nothing, so that a kill costs milliseconds; it records batches and publishes, and notes
+what was acknowledged in a file. What the parent prints is how many points the fork passed, or the signal that ended it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import storage.atomic
+import storage.database
+from storage.errors import StorageError
+from storage.recorder import Recorder
+from storage.shards import ShardInfo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+TURNS = 4
+ACKNOWLEDGED = "acknowledged.txt"
+DATABASE = "lihop.duckdb"
+
+
+class Points:
+    """Counts points and kills this process at one of them."""
+
+    def __init__(self, last: int | None) -> None:
+        self.last = last
+        self.seen = 0
+
+    def __call__(self) -> None:
+        if self.seen == self.last:
+            os.kill(os.getpid(), signal.SIGKILL)
+        self.seen += 1
+
+    def around(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*given: Any, **named: Any) -> Any:
+            self()
+            result = call(*given, **named)
+            self()
+            return result
+
+        return wrapped
+
+
+class Watched:
+    """A connection with a point before and after each statement, and around its end."""
+
+    def __init__(self, connection: Any, points: Points) -> None:
+        self._connection = connection
+        self._points = points
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._connection, name)
+        return self._points.around(found) if name in {"execute", "close", "sql"} else found
+
+
+def watch(points: Points) -> None:
+    """Put points round all that a recorder does to files: statements, renames, halves of copies, waits for the disk."""
+    attach = storage.database.attach
+    storage.database.attach = lambda *given, **named: Watched(attach(*given, **named), points)
+
+    def halting(source: Path, target: Path) -> None:
+        content = Path(source).read_bytes()
+        with Path(target).open("wb") as stream:
+            stream.write(content[: len(content) // 2])
+            stream.flush()
+            points()
+            stream.write(content[len(content) // 2 :])
+
+    shutil.copyfile = halting
+    storage.atomic.sync_file = points.around(storage.atomic.sync_file)
+    Path.replace = points.around(Path.replace)
+
+
+def record_all(folder: Path, shards: list[list[ShardInfo]]) -> None:
+    """Record and publish batch by batch; note what was acknowledged."""
+    recorder = Recorder(folder / DATABASE)
+    for turn, batch in enumerate(shards):
+        recorder.record(batch)
+        note(folder, f"recorded {turn}")
+        recorder.publish()
+        note(folder, f"published {turn}")
+
+
+def note(folder: Path, what: str) -> None:
+    with (folder / ACKNOWLEDGED).open("a") as stream:
+        stream.write(what + "\n")
+
+
+def read_shards(folder: Path) -> list[list[ShardInfo]]:
+    """Return what the test has put down: the shards of each batch."""
+    return [
+        [ShardInfo(Path(path), table, rows, digest) for path, table, rows, digest in batch]
+        for batch in json.loads((folder / "shards.json").read_text())
+    ]
+
+
+def live(folder: Path, point: int | None, most_bytes: int | None) -> None:
+    """Be the fork."""
+    points = Points(point)
+    watch(points)
+    if most_bytes is not None:
+        # As a full disk does, but for this process alone: what would make a file larger fails.
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
+    try:
+        record_all(folder, read_shards(folder.parent))
+    except StorageError as error:
+        (folder / "error.txt").write_text(str(error))
+    (folder / "seen.txt").write_text(str(points.seen))
+
+
+def main() -> None:
+    for line in sys.stdin:
+        asked = json.loads(line)
+        folder = Path(asked["folder"])
+        folder.mkdir()
+        child = os.fork()
+        if child == 0:
+            live(folder, asked.get("point"), asked.get("most_bytes"))
+            os._exit(0)
+        if "milliseconds" in asked:
+            time.sleep(asked["milliseconds"] / 1000)
+            os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+        print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+if __name__ == "__main__":
+    main()
