@@ -7,6 +7,7 @@ from typing import Any
 
 import duckdb
 
+from storage.records import ROW_TYPES
 from storage.schema import migrate
 
 # The ends of names that carry a unit; of two that fit the longer one counts.
@@ -35,8 +36,8 @@ lihop sql --schema --markdown
 ```
 
 Units are in the names of columns. Null means unknown, and 0 never does. Views are what questions are asked
-of ([questions.md](questions.md)); tables are what they are made from. Columns of a primary key are marked
-*key*.
+of ([questions.md](questions.md)); tables are what they are made from. Columns that together tell the rows of
+a table apart are marked *key*.
 """
 
 
@@ -79,6 +80,8 @@ def relations() -> list[Relation]:
                 "WHERE constraint_type = 'PRIMARY KEY'"
             ).fetchall()
         )
+    # Two tables have a key and no index over it, so that the row types tell.
+    keys |= {table: row_type.key for table, row_type in ROW_TYPES.items()}
     return [
         Relation(
             kind,
