@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from flows.runners import WorkerLostError
 from models.locate import find_checkpoint, read_digest
-from storage.database import make_folder
 from storage.errors import ShardError
+from storage.places import make_folder
 from storage.recorder import Recorder
 from tasks.stage_keys import HopSettings, PercolationSettings, prediction_key
 

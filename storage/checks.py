@@ -11,6 +11,8 @@ from storage.database import DEFAULT_WAIT_S, locked
 from storage.errors import DatabaseMissingError, ForeignCopyError, StorageError
 from storage.fingerprints import check_copy
 from storage.inspection import inspect
+from storage.merging import WITHOUT_INDEX
+from storage.records import ROW_TYPES
 from storage.schema import applied_steps, migrations, pending_steps
 from storage.shard_files import damage_of, shard_files, total
 from storage.snapshot_files import kept_in
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from storage.database import DatabasePaths
+    from storage.places import DatabasePaths
     from storage.shard_files import ShardFile
 
 _NAMED = 5
@@ -131,6 +133,7 @@ def _within(paths: DatabasePaths, connection: duckdb.DuckDBPyConnection) -> list
         found = [Finding("schema", True, "up to date, every migration the one that ships with this lihop")]
     found += [_results(connection, table) for table in _OF_STAGES]
     found += [_participants(connection, table) for table in _OF_RUNS]
+    found += [_repeated(connection, table) for table in sorted(WITHOUT_INDEX)]
     return found + _shards(paths, connection) + [_snapshots(paths)]
 
 
@@ -155,6 +158,20 @@ def _participants(connection: duckdb.DuckDBPyConnection, table: str) -> Finding:
     return _dangling(
         rows, f"{table} of recorded runs", "runs without a row in runs",
         f"`lihop runs delete {names} --yes` removes what is left of them",
+    )  # fmt: skip
+
+
+def _repeated(connection: duckdb.DuckDBPyConnection, table: str) -> Finding:
+    """Look for rows of one key in a table that has no index over its keys: the recorder leaves none."""
+    key = ", ".join(ROW_TYPES[table].key)
+    rows = connection.execute(
+        f"SELECT edge_id, count(*) - 1 FROM (SELECT {key}, edge_id FROM {table}) GROUP BY {key}, edge_id "  # noqa: S608 - ours
+        "HAVING count(*) > 1 ORDER BY edge_id"
+    ).fetchall()
+    return _dangling(
+        rows, f"{table} there once", "hops that stand there more than once",
+        "another program wrote into the working file: restore a snapshot (`lihop db restore`), or "
+        "`lihop runs delete` their runs with --results and screen again",
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,6 +41,20 @@ def explaining(path: Path) -> Iterator[None]:
             f"{path} cannot be read or written: {_first_line(error)}. What to do: check the disk's space; "
             f"if the file is damaged, {remedy(path)}"
         ) from error
+
+
+@contextmanager
+def transaction(connection: duckdb.DuckDBPyConnection) -> Iterator[None]:
+    """Do everything within or nothing; what went wrong is what is told."""
+    connection.execute("BEGIN")
+    try:
+        yield
+    except BaseException:
+        # A failure to write has ended the transaction itself, and there is nothing left to roll back.
+        with suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def attach(

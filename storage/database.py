@@ -9,7 +9,6 @@ import socket
 import tempfile
 import time
 from contextlib import ExitStack, closing, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,19 +25,10 @@ from storage.errors import (
     StorageError,
 )
 from storage.fingerprints import check_copy, fingerprint, note_copies
+from storage.places import DatabasePaths, make_folder, refuse_folder, unwritable
 from storage.published import keep_answers
 from storage.schema import applied_steps, check_version, migrate, migrations, pending_steps
-from storage.snapshot_files import (
-    SNAPSHOTS_NAME,
-    WORK_SUFFIX,
-    WORKING_NAME,
-    Facts,
-    keep_copy,
-    kept_in,
-    measured,
-    remedy,
-    stamp,
-)  # fmt: skip
+from storage.snapshot_files import Facts, keep_copy, kept_in, measured, remedy, stamp
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -47,112 +37,7 @@ if TYPE_CHECKING:
 
 # Clients from DuckDB 1.2 on can open a file of this version; a plain 2.x file they cannot.
 STORAGE_VERSION = "v1.2.0"
-DEFAULT_NAME = "lihop.duckdb"
 DEFAULT_WAIT_S = 60.0
-
-
-@dataclass(frozen=True)
-class DatabasePaths:
-    """Where the files of one database lie."""
-
-    published: Path
-
-    @property
-    def work(self) -> Path:
-        """Return the folder of everything that is not published."""
-        return self.published.with_name(f"{self.published.name}{WORK_SUFFIX}")
-
-    @property
-    def working(self) -> Path:
-        """Return the file that only the recorder opens."""
-        return self.work / WORKING_NAME
-
-    @property
-    def lock(self) -> Path:
-        """Return the file whose lock the recorder holds while it works."""
-        return self.work / "recorder.lock"
-
-    @property
-    def holder(self) -> Path:
-        """Return the file that names who holds the lock."""
-        return self.work / "recorder.holder.json"
-
-    @property
-    def publishing(self) -> Path:
-        """Return the file that becomes the published copy; written under the recorder's lock alone."""
-        return self.work / "publishing.tmp"
-
-    @property
-    def taking_over(self) -> Path:
-        """Return the file that becomes the working one where a published copy is gone on from."""
-        return self.work / "working.tmp"
-
-    @property
-    def note(self) -> Path:
-        """Return the file that tells by which fingerprint the published copy is known again."""
-        return self.work / "published.json"
-
-    @property
-    def shards(self) -> Path:
-        """Return the folder for shards."""
-        return self.work / "shards"
-
-    @property
-    def entries(self) -> Path:
-        """Return the folder for the contents that were synced from remote databases."""
-        return self.work / "entries"
-
-    @property
-    def manifests(self) -> Path:
-        """Return the folder for the manifests of runs."""
-        return self.work / "manifests"
-
-    @property
-    def snapshots(self) -> Path:
-        """Return the folder for kept copies of the working file."""
-        return self.work / SNAPSHOTS_NAME
-
-    @property
-    def replaced(self) -> Path:
-        """Return the folder for files in whose place a snapshot was put."""
-        return self.work / "replaced"
-
-    @property
-    def quarantine(self) -> Path:
-        """Return the folder for shards that could not be trusted."""
-        return self.work / "quarantine"
-
-
-def paths_of(db: str | Path) -> DatabasePaths:
-    """Return the paths of a database, from that of its published copy."""
-    return DatabasePaths(Path(db).absolute())
-
-
-def make_folder(paths: DatabasePaths, folder: Path) -> None:
-    """Make a folder within a database's working folder.
-
-    Raises
-    ------
-    StorageError
-        When it cannot be made there.
-    """
-    _refuse_folder(paths.published)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise _unwritable(paths, error) from error
-
-
-def _refuse_folder(path: Path) -> None:
-    if path.is_dir():
-        raise StorageError(f"{path} is a folder; give a file as --db, such as {path / DEFAULT_NAME}")
-
-
-def _unwritable(paths: DatabasePaths, error: OSError) -> StorageError:
-    """Return that the working folder cannot be made or written, and what to do."""
-    return StorageError(
-        f"cannot write in {paths.work}: {error.strerror}. Give a --db in a folder that can be written"
-    )
 
 
 @contextmanager
@@ -174,7 +59,7 @@ def locked(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[Non
             "Wait until that run has finished, or give another --db"
         ) from None
     except OSError as error:
-        raise _unwritable(paths, error) from error
+        raise unwritable(paths, error) from error
     try:
         paths.holder.write_text(
             json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
@@ -258,7 +143,10 @@ def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s
         if wal_of(paths.published).exists():
             wal_of(paths.published).replace(paths.work / "orphaned.wal")
         note_copies(paths.note, paths.published, paths.working)
-        atomic.copy_file(paths.working, paths.published, paths.publishing)
+        try:
+            atomic.copy_file(paths.working, paths.published, paths.publishing)
+        except OSError as error:
+            raise unwritable(paths, error) from error
         note_copies(paths.note, paths.published)
     return True
 
@@ -277,7 +165,7 @@ def reading(db: str | Path) -> Iterator[duckdb.DuckDBPyConnection]:
         When the file cannot be used, with what to do about it.
     """
     path = Path(db).absolute()
-    _refuse_folder(path)
+    refuse_folder(path)
     if not path.is_file():
         raise DatabaseMissingError(
             f"there is no database at {path}. Run `lihop screen --source reference` first, or give --db"
@@ -354,14 +242,27 @@ def _create(paths: DatabasePaths) -> None:
         note_copies(paths.note, paths.published)
         atomic.copy_file(paths.published, paths.working, paths.taking_over)
         return
-    paths.taking_over.unlink(missing_ok=True)
-    with atomic.replacing(paths.working, paths.taking_over) as temporary:
-        connection = connect(paths.work)
-        with closing(connection):
-            connection.execute(f"ATTACH {quoted(temporary)} AS {ALIAS} (STORAGE_VERSION '{STORAGE_VERSION}')")
-            connection.execute(f"USE {ALIAS}")
-            migrate(connection)
-            connection.execute(f"CHECKPOINT {ALIAS}")
+    with (
+        explaining(paths.working),
+        _fresh(paths.taking_over),
+        atomic.replacing(paths.working, paths.taking_over) as temporary,
+        closing(connect(paths.work)) as connection,
+    ):
+        connection.execute(f"ATTACH {quoted(temporary)} AS {ALIAS} (STORAGE_VERSION '{STORAGE_VERSION}')")
+        connection.execute(f"USE {ALIAS}")
+        migrate(connection)
+        connection.execute(f"CHECKPOINT {ALIAS}")
+
+
+@contextmanager
+def _fresh(path: Path) -> Iterator[None]:
+    """See to it that nothing lies at a path before a database is made there, and no log of one after it."""
+    path.unlink(missing_ok=True)
+    wal_of(path).unlink(missing_ok=True)
+    try:
+        yield
+    finally:
+        wal_of(path).unlink(missing_ok=True)
 
 
 @contextmanager

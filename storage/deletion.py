@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import duckdb
 import pyarrow as pa
 
 from storage.database import DEFAULT_WAIT_S, publish, writing
@@ -18,9 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    import duckdb
-
-    from storage.database import DatabasePaths
+    from storage.places import DatabasePaths
     from storage.shard_files import ShardFile
 
 _OF_RUNS = ("runs", "run_materials", "run_failures")
@@ -150,7 +150,8 @@ def _delete(
             counts[table] = len(connection.execute(statement).fetchall())
         connection.execute("ROLLBACK" if keep else "COMMIT")
     except BaseException:
-        connection.execute("ROLLBACK")
+        with suppress(duckdb.Error):
+            connection.execute("ROLLBACK")
         raise
     return counts, stems
 

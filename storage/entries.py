@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from storage import atomic
 from storage.columns import table_to_rows
+from storage.connections import transaction
 from storage.database import writing
 from storage.errors import CorruptContentError
 from storage.records import SourceEntry, SourceMember, Sync
@@ -153,20 +154,19 @@ class EntryStore:
         }
         with writing(self.recorder.paths, self.recorder.wait_s) as connection:
             connection.register("found", pa.table({"entry_id": pa.array(list(found), type=pa.string())}))
-            connection.execute("BEGIN")
-            gone = connection.execute(
-                "UPDATE source_members SET vanished_at = $at WHERE source = $source "
-                "AND query_digest = $query AND vanished_at IS NULL "
-                "AND entry_id NOT IN (SELECT entry_id FROM found) RETURNING entry_id",
-                asked | {"query": self.query_digest},
-            ).fetchall()
-            connection.execute(
-                "UPDATE source_entries SET vanished_at = $at WHERE source = $source AND vanished_at IS NULL "
-                "AND entry_id NOT IN "
-                "(SELECT entry_id FROM source_members WHERE source = $source AND vanished_at IS NULL)",
-                asked,
-            )
-            connection.execute("COMMIT")
+            with transaction(connection):
+                gone = connection.execute(
+                    "UPDATE source_members SET vanished_at = $at WHERE source = $source "
+                    "AND query_digest = $query AND vanished_at IS NULL "
+                    "AND entry_id NOT IN (SELECT entry_id FROM found) RETURNING entry_id",
+                    asked | {"query": self.query_digest},
+                ).fetchall()
+                connection.execute(
+                    "UPDATE source_entries SET vanished_at = $at WHERE source = $source "
+                    "AND vanished_at IS NULL AND entry_id NOT IN "
+                    "(SELECT entry_id FROM source_members WHERE source = $source AND vanished_at IS NULL)",
+                    asked,
+                )
         return len(gone)
 
     def _rows(self, row_type: type[Any], where: str, asked: dict[str, Any]) -> list[Any]:

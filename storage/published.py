@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from storage.connections import transaction
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -19,12 +21,7 @@ def keep_answers(connection: duckdb.DuckDBPyConnection) -> None:
     connection : duckdb.DuckDBPyConnection
         A connection that may write, whose current database has today's views.
     """
-    connection.execute("BEGIN")
-    try:
+    with transaction(connection):
         for table, view in KEPT.items():
             connection.execute(f"DELETE FROM {table}")  # noqa: S608 - our own names
             connection.execute(f"INSERT INTO {table} SELECT * FROM {view}")  # noqa: S608
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
@@ -13,9 +13,11 @@ import pyarrow as pa
 
 from storage import atomic
 from storage.columns import row_type_of, rows_to_table, table_to_rows
-from storage.database import DEFAULT_WAIT_S, DatabasePaths, paths_of, publish, writing
+from storage.connections import transaction
+from storage.database import DEFAULT_WAIT_S, publish, writing
 from storage.errors import ManifestMismatchError, RefusedRowsError, ShardError, StorageError
 from storage.merging import STAGED, merge_staged
+from storage.places import DatabasePaths, paths_of
 from storage.quarantine import set_aside
 from storage.records import Row, Run
 from storage.shards import ShardInfo, read_shard
@@ -107,6 +109,8 @@ class Recorder:
                         "Resume it under those, or start a new run"
                     )
                 run = run.model_copy(update={"started_at": earlier[0].started_at})
+            else:
+                run = _after_all_others(connection, run)
             _transact(connection, {Run.table: rows_to_table([run], Run)})
         manifest = self.paths.manifests / f"{run.run_id}.json"
         content = run.model_dump(mode="json", exclude={"settings_json"})
@@ -173,12 +177,11 @@ class Recorder:
             return
         with writing(self.paths, self.wait_s) as connection:
             _register_keys(connection, "stage_key", stage_keys)
-            connection.execute("BEGIN")
-            for table in _FORGOTTEN:
-                connection.execute(
-                    f"DELETE FROM {table} WHERE stage_key IN (SELECT stage_key FROM wanted)"  # noqa: S608
-                )
-            connection.execute("COMMIT")
+            with transaction(connection):
+                for table in _FORGOTTEN:
+                    connection.execute(
+                        f"DELETE FROM {table} WHERE stage_key IN (SELECT stage_key FROM wanted)"  # noqa: S608
+                    )
 
     def mark_seen(self, stage_keys: Collection[str], at: datetime) -> None:
         """Note of the candidates under some stage keys that their source has them."""
@@ -208,6 +211,17 @@ class Recorder:
     def has_data(self) -> bool:
         """Tell whether anything was ever recorded; a question alone makes no files."""
         return self.paths.working.exists() or self.paths.published.exists()
+
+
+def _after_all_others(connection: duckdb.DuckDBPyConnection, run: Run) -> Run:
+    """Return a run that starts as it says, or just after the last one where a clock was set back.
+
+    The newest run is the one whose results are shown, and that must be the one that is recorded last.
+    """
+    ((last,),) = connection.execute("SELECT max(started_at) FROM runs").fetchall()
+    if last is None or last.replace(tzinfo=UTC) < run.started_at:
+        return run
+    return run.model_copy(update={"started_at": last.replace(tzinfo=UTC) + timedelta(microseconds=1)})
 
 
 def _from_shards(shards: Iterable[Path | ShardInfo], quarantine: Path) -> list[tuple[str, pa.Table]]:
@@ -248,26 +262,19 @@ def _transact(
     connection: duckdb.DuckDBPyConnection, groups: dict[str, pa.Table], healed: Collection[str] = ()
 ) -> None:
     """Merge Arrow tables in one transaction, a statement a table."""
-    connection.execute("BEGIN")
     table = "failures"
     try:
-        if healed:
-            _register_keys(connection, "stage_key", healed)
-            connection.execute("DELETE FROM failures WHERE stage_key IN (SELECT stage_key FROM wanted)")
-            connection.unregister("wanted")
-        for table, data in groups.items():
-            connection.register(STAGED, data)
-            merge_staged(connection, row_type_of(table))
-            connection.unregister(STAGED)
-        connection.execute("COMMIT")
-    except duckdb.Error as error:
-        connection.execute("ROLLBACK")
-        if isinstance(error, (duckdb.ConstraintException, duckdb.ConversionException)):
-            raise RefusedRowsError(f"rows for {table!r} were refused: {error}") from error
-        raise
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
+        with transaction(connection):
+            if healed:
+                _register_keys(connection, "stage_key", healed)
+                connection.execute("DELETE FROM failures WHERE stage_key IN (SELECT stage_key FROM wanted)")
+                connection.unregister("wanted")
+            for table, data in groups.items():
+                connection.register(STAGED, data)
+                merge_staged(connection, row_type_of(table))
+                connection.unregister(STAGED)
+    except (duckdb.ConstraintException, duckdb.ConversionException) as error:
+        raise RefusedRowsError(f"rows for {table!r} were refused: {error}") from error
 
 
 def _register_keys(connection: duckdb.DuckDBPyConnection, column: str, values: Collection[str]) -> None:

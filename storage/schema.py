@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import duckdb
 
 from storage.columns import SCHEMA_VERSION
+from storage.connections import transaction
 from storage.errors import NewerSchemaError, SchemaMismatchError
 
 if TYPE_CHECKING:
@@ -72,8 +73,7 @@ def migrate(connection: duckdb.DuckDBPyConnection, steps: Sequence[Migration] | 
     pending = pending_steps(applied, wanted)
     if not pending:
         return []
-    connection.execute("BEGIN")
-    try:
+    with transaction(connection):
         for step in pending:
             connection.execute(step.sql)
             connection.execute(
@@ -82,10 +82,6 @@ def migrate(connection: duckdb.DuckDBPyConnection, steps: Sequence[Migration] | 
                 "SET digest = excluded.digest, applied_at = excluded.applied_at",
                 [step.version, step.name, step.digest, datetime.now(UTC).replace(tzinfo=None)],
             )
-        connection.execute("COMMIT")
-    except BaseException:
-        connection.execute("ROLLBACK")
-        raise
     return [step.name for step in pending]
 
 

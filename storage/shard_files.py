@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-    from storage.database import DatabasePaths
+    from storage.places import DatabasePaths
 
 # What a later run reads of a batch again; all other shards were merged, and are not looked at any more.
 READ_AGAIN = (Candidate.table, Hop.table, DescriptorKey.table)

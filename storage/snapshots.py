@@ -17,7 +17,7 @@ from storage.inspection import inspect
 from storage.snapshot_files import Snapshot, described, facts_path, keep_copy, kept_in, measured, stamp
 
 if TYPE_CHECKING:
-    from storage.database import DatabasePaths
+    from storage.places import DatabasePaths
 
 LATEST, PUBLISHED, WORKING = "latest", "published", "working"
 

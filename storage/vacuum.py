@@ -16,7 +16,7 @@ from storage.shard_files import ShardFile, shard_files, total
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from storage.database import DatabasePaths
+    from storage.places import DatabasePaths
 
 _OLD = "before_vacuum"
 
@@ -65,11 +65,11 @@ def vacuum(paths: DatabasePaths, *, force: bool = False, wait_s: float = DEFAULT
         connection.close()
         before = paths.working.stat().st_size
         _rebuild(paths)
-        after = paths.working.stat().st_size
         # Only now: a file that is needed must not go before what needs it is known to be whole.
         removed = [*files.spent, *files.orphaned]
         _remove(removed)
     publish(paths, wait_s)
+    after = paths.working.stat().st_size
     left = total([*files.needed, *files.in_use])
     return Vacuumed(before, after, left + total(removed), left, len(removed), len(files.in_use))
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import time
 from dataclasses import asdict, dataclass, field
 from statistics import median
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tasks.limits import TimeLimitError, time_limit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+R = TypeVar("R")
 
 OURS = "lihop"
 SLOW_S = 1.0
@@ -188,7 +190,7 @@ def alternate(
     }
 
 
-def timed(call: Callable[[], object]) -> tuple[float, object]:
+def timed(call: Callable[[], R]) -> tuple[float, R]:
     """Return how many seconds a call took, and its result."""
     start = time.perf_counter()
     result = call()

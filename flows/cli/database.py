@@ -12,11 +12,11 @@ from flows.cli.output import print_json, print_table
 from flows.cli.results import Database, Json
 from flows.settings import resolve
 from storage import checks, snapshots, vacuum
-from storage.database import paths_of
+from storage.places import paths_of
 from storage.snapshot_files import kept_in
 
 if TYPE_CHECKING:
-    from storage.database import DatabasePaths
+    from storage.places import DatabasePaths
 
 SNAPSHOT_COLUMNS = {
     "name": "snapshot",

@@ -12,8 +12,8 @@ from flows.cli.output import cell, print_json, print_table
 from flows.cli.results import Database, Json
 from flows.settings import resolve
 from storage import history, queries
-from storage.database import paths_of
 from storage.deletion import delete_runs
+from storage.places import paths_of
 
 if TYPE_CHECKING:
     from storage.asking import Record

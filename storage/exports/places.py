@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from storage import atomic
-from storage.database import paths_of
 from storage.errors import QueryError
+from storage.places import paths_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator

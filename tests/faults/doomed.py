@@ -1,8 +1,8 @@
-"""Recorders that die: a process that forks one for each line it reads, and lets it be killed where the line says.
+"""Recorders that die: a process that forks one for each line it reads, and kills it where the line says.
 
-A line is JSON: the folder of a case, and a point to die at, or milliseconds to live, or neither. The fork has imported
-everything already and opened nothing, so that a kill costs milliseconds; it records batches and publishes, and notes
-what was acknowledged in a file. What the parent prints is how many points the fork passed, or the signal that ended it.
+A line is JSON: the folder of a case, and a point to die at, milliseconds to live, or the largest file that may
+be written. The fork has imported everything already and opened nothing, so that a kill costs little; it records
+batches and publishes, and notes what was acknowledged in a file. What the parent prints is how the fork ended.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Watched:
 
 
 def watch(points: Points) -> None:
-    """Put points round all that a recorder does to files: statements, renames, halves of copies, waits for the disk."""
+    """Put points round all that a recorder does to files: statements, renames, halves of copies, syncs."""
     attach = storage.database.attach
     storage.database.attach = lambda *given, **named: Watched(attach(*given, **named), points)
 
@@ -134,7 +134,8 @@ def main() -> None:
             time.sleep(asked["milliseconds"] / 1000)
             os.kill(child, signal.SIGKILL)
         _, status = os.waitpid(child, 0)
-        print(os.waitstatus_to_exitcode(status), flush=True)
+        sys.stdout.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        sys.stdout.flush()
 
 
 if __name__ == "__main__":

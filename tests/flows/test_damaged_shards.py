@@ -9,8 +9,8 @@ import pytest
 from flows.campaign import run_campaign
 from storage import queries
 from storage.checks import check
-from storage.database import paths_of
 from storage.errors import ShardError
+from storage.places import paths_of
 from storage.records import Candidate
 from storage.shards import read_rows
 from tasks.workers import FeaturizeWork, PercolateWork, shard_path

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import duckdb
 import pytest
 
-from storage.database import STORAGE_VERSION, locked, paths_of, publish, reading, writing
+from storage.database import STORAGE_VERSION, locked, publish, reading, writing
 from storage.errors import (
     CorruptDatabaseError,
     DatabaseLockedError,
@@ -17,11 +17,13 @@ from storage.errors import (
     SchemaMismatchError,
     StorageError,
 )
+from storage.places import paths_of
 from storage.recorder import Recorder
 
 HOLD_LOCK = """
 import sys, time
-from storage.database import locked, paths_of
+from storage.database import locked
+from storage.places import paths_of
 with locked(paths_of(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -6,9 +6,10 @@ import duckdb
 import pytest
 
 from storage import atomic, database
-from storage.database import paths_of, reading
+from storage.database import reading
 from storage.errors import ForeignCopyError
 from storage.fingerprints import check_copy, fingerprint, note_copies
+from storage.places import paths_of
 from storage.recorder import Recorder
 
 
@@ -118,9 +119,9 @@ def test_a_kill_while_publishing_locks_nobody_out(mine, make, monkeypatch, renam
 
     real = atomic.copy_file
 
-    def copy_and_die(source, target):
+    def copy_and_die(*paths):
         if renamed:
-            real(source, target)
+            real(*paths)
         raise Killed
 
     for turn in range(2):

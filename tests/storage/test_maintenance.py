@@ -10,9 +10,10 @@ import pytest
 from storage import vacuum
 from storage.checks import check
 from storage.connections import attach
-from storage.database import STORAGE_VERSION, paths_of, writing
+from storage.database import STORAGE_VERSION, writing
 from storage.errors import DatabaseMissingError, ForeignCopyError, StorageError
 from storage.inspection import inspect, schema_of
+from storage.places import paths_of
 from storage.recorder import Recorder
 from storage.records import ROW_TYPES
 from storage.shards import write_shard
@@ -229,3 +230,16 @@ def test_a_foreign_copy_stops_a_vacuum_before_it_begins(recorder, make, tmp_path
         vacuum.vacuum(recorder.paths)
     assert inspect(recorder.paths.published).facts.rows["stage_results"] == 1
     assert (recorder.paths.shards / "candidates-77aa.candidates.parquet").exists()
+
+
+@pytest.mark.parametrize("table", ["hops", "predictions"])
+def test_a_row_that_stands_twice_is_told(recorder, make, table):
+    recorder.record(rows=[make.run(), *make.material()])
+    recorder.publish()
+    named = f"{table} there once"
+    assert {one.check: one.ok for one in check(recorder.paths)}[named]
+    with writing(recorder.paths) as connection:
+        connection.execute(f"INSERT INTO {table} SELECT * FROM {table} LIMIT 1")
+    found = next(one for one in check(recorder.paths) if one.check == named)
+    assert not found.ok
+    assert "m1_0_" in found.detail

@@ -53,7 +53,7 @@ def test_the_identifier_is_filtered_where_it_is_read(connection, view):
 
 
 def test_a_plan_that_reads_all_is_told(connection):
-    scans = _scans(connection, "SELECT * FROM rankings WHERE structure_hash = 'hash-d'")
+    scans = _scans(connection, "SELECT * FROM live_rankings WHERE structure_hash = 'hash-d'")
     assert any("structure_hash = 'hash-d'" not in filters for _, filters in scans)
 
 

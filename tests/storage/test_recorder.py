@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from storage import queries
 from storage.database import reading, writing
 from storage.errors import ManifestMismatchError, RefusedRowsError, ShardError, StorageError
 from storage.recorder import Recorder
@@ -198,6 +199,22 @@ def test_resuming_under_other_settings_is_refused(recorder, make):
     other = make.run(settings_json='{"max_hops": 50, "symprec": 0.01}', model_digest="model-b")
     with pytest.raises(ManifestMismatchError, match=r"max_hops was 100, is 50; model_digest was 'model-a'"):
         recorder.start_run(other)
+
+
+def test_a_clock_that_was_set_back_does_not_hide_the_newest_run(recorder, make):
+    recorder.start_run(make.run("before", day=5))
+    recorder.record(rows=[*make.material("m1", 0.3, "before")])
+    recorder.start_run(make.run("after", day=2))
+    newer = make.percolation("m1", 0.7, stage_key="percolation-after")
+    taken = make.run_material("after", "m1", percolation_stage_key="percolation-after")
+    recorder.record(rows=[newer, taken])
+    recorder.publish()
+    (shown,) = queries.rankings(recorder.paths.published)
+    assert (shown["run_id"], shown["barrier_at_dim_ev"]) == ("after", 0.7)
+    started = [row["run_id"] for row in queries.runs(recorder.paths.published)]
+    assert started == ["after", "before"]
+    manifest = json.loads((recorder.paths.manifests / "after.json").read_text())
+    assert manifest["started_at"] > make.run("before", day=5).model_dump(mode="json")["started_at"]
 
 
 def test_a_run_that_never_started_cannot_end(recorder):

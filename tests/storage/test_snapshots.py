@@ -5,9 +5,10 @@ import shutil
 
 import pytest
 
-from storage.database import paths_of, reading, writing
+from storage.database import reading, writing
 from storage.errors import CorruptDatabaseError, DatabaseMissingError, StorageError
 from storage.inspection import inspect
+from storage.places import paths_of
 from storage.recorder import Recorder
 from storage.snapshot_files import facts_path, kept_in
 from storage.snapshots import restore, take

@@ -14,7 +14,7 @@ from pymatgen.io.ase import AseAtomsAdaptor
 from pymatgen.io.cif import CifWriter
 from pymatgen.io.vasp import Poscar
 
-from storage.database import paths_of
+from storage.places import paths_of
 from storage.records import Reason
 from tasks.candidates.files import FilesSource
 from tasks.candidates.source import EmptySourceError, RawMaterial, Rejected, RejectedError, SourceError
