@@ -22,7 +22,8 @@ POLL_S = 0.05
 _LOCK_MESSAGE = "Could not set lock"
 CORRUPT_MESSAGE = "Corrupt database file"
 _OF_FILES = (
-    duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException
+    duckdb.IOException, duckdb.FatalException, duckdb.InternalException, duckdb.SerializationException,
+    duckdb.TransactionException,  # what a COMMIT says that finds no room
 )  # fmt: skip
 _MAGIC = b"DUCK"
 _MAGIC_AT = 8

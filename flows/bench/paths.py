@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import chain, islice, zip_longest
 from statistics import fmean, median
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -53,7 +53,7 @@ def bench(settings: BenchSettings) -> BenchResult:
     relax_paths(envs[:1], SETTINGS)
     rounds = [timed(partial(relax_paths, envs, SETTINGS)) for _ in range(settings.repeats)]
     ours_s = median(seconds for seconds, _ in rounds) / max(len(envs), 1)
-    paths = cast("list[RelaxedPath]", rounds[-1][1])
+    paths = rounds[-1][1]
     chosen = sample(len(named), PEER_HOPS)
     cases, peers = [], []
     for k, images in zip(chosen, starting_chains([envs[k] for k in chosen], SETTINGS), strict=True):
@@ -145,7 +145,7 @@ def time_peers(
     with ions_neb.true_forces():
         own_s, path = timed(partial(ions_neb.relax, env, images, SETTINGS))
         given_s, _ = timed(partial(ions_neb.relax, env, images, SETTINGS, neighbours_given=True))
-    return {PEER: own_s, QUICK: given_s}, cast("ions_neb.PeerPath", path)
+    return {PEER: own_s, QUICK: given_s}, path
 
 
 def _said(path: RelaxedPath) -> str:

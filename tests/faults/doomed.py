@@ -1,8 +1,8 @@
 """Recorders that die: a process that forks one for each line it reads, and kills it where the line says.
 
-A line is JSON: the folder of a case, and a point to die at, milliseconds to live, or the largest file that may
-be written. The fork has imported everything already and opened nothing, so that a kill costs little; it records
-batches and publishes, and notes what was acknowledged in a file. What the parent prints is how the fork ended.
+A line is JSON: the folder of a case, and a point to die at, milliseconds to live, or the largest file that
+may be written. The fork has imported everything already and opened nothing, so that a kill costs little. It
+records batches and publishes, and notes what was acknowledged in a file; its parent prints how it ended.
 """
 
 from __future__ import annotations

@@ -162,7 +162,7 @@ def test_space_is_given_back_and_nothing_is_lost(recorder, make):
     assert tags["storage_version"].startswith(STORAGE_VERSION)
     # Constraints hold as before, and recording goes on.
     with writing(paths) as connection, pytest.raises(duckdb.ConstraintException):
-        connection.execute("INSERT INTO hops SELECT * FROM hops")
+        connection.execute("INSERT INTO percolation SELECT * FROM percolation")
     recorder.record(rows=[make.stage_result("after")])
     assert recorder.known_stage_keys(["after"]) == {"after"}
 
