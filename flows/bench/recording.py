@@ -7,7 +7,6 @@ and prints what that took as JSON.
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from datetime import UTC, datetime
 from functools import partial
@@ -17,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from flows.bench.generated import RUN_ID, Block, hash_of
 from flows.bench.measure import timed
+from flows.bench.peak import peak_mb
 from storage.database import reading
 from storage.recorder import Recorder
 from storage.records import Candidate, Hop, Percolation, Prediction, Run, RunMaterial, StageResult
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import duckdb
 
-AGAIN = 20
+AGAIN = 10
 """One in so many blocks is recorded a second time, among the others: nothing of it may be there twice."""
 
 ASKED_TIMES = 5
@@ -99,7 +99,7 @@ def measure(folder: Path, materials: int, blocks: int) -> dict[str, object]:
         "ranking of all_s": ranking_s,
         "ranking rows": ranked,
         **{f"{name} of one material (ms)": 1000 * seconds for name, seconds in asked.items()},
-        "peak memory (MB)": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak memory (MB)": peak_mb(),
         "bytes a row": database.stat().st_size / total,
         "shard bytes a hop": sum(shard_of(folder, n, Hop.table).stat().st_size for n in range(blocks))
         / rows[Hop.table],

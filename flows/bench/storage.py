@@ -95,7 +95,7 @@ def bench(settings: BenchSettings) -> BenchResult:
             "table: hops, predictions, and all tables, each in one call into a fresh file; ours also makes "
             "the schema, reads and verifies the shards, checks and keys",
             "the limit: the same Arrow tables inserted into bare tables, and into such with primary keys",
-            "at scale, in a process of its own: a transaction a shard of hops, one in twenty given twice; "
+            "at scale, in a process of its own: a transaction a shard of hops, one in ten given twice; "
             "then the other tables; ranking and single materials on an open copy, answers as Arrow tables",
             f"relaxed hops carry a path of {PATH_POINTS} points, straight ones none",
         ],

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from flows.bench.measure import OURS, BenchError, Case, Unit, alternate, summarise, timed
 from flows.bench.structures import WORKING_ION
+from flows.parameters import SyncParameters
 from tasks.candidates.cleaning import CleaningSettings, clean
 from tasks.candidates.materials_project import MaterialsProjectQuery, MaterialsProjectSource
 from tasks.candidates.materials_project_documents import SUMMARY_FIELDS
@@ -33,11 +34,8 @@ if TYPE_CHECKING:
 
 PEER = "MPRester.search"
 SERVER = "tests.servers.materials_project"
-COMMAND = "flows.cli.main"
+MEASURED = "flows.bench.peak"
 DOCUMENTS = 2000
-WHOLE = 2000
-"""Sites of the largest cell that may be asked for: all of them."""
-
 FEWER = 10
 """How many times fewer documents the sync has whose memory the whole one's is compared with."""
 FEATURIZED = 8
@@ -84,7 +82,7 @@ def bench(settings: BenchSettings) -> BenchResult:
             "ours reads the slim index first, then fetches by ids in chunks, checks each document alone and "
             "counts; the plain search asks for the same fields in pages of 1000 and checks nothing",
             f"featurized: {len(candidates)} of the fetched materials, hops and descriptors",
-            "memory: the command `lihop sync` in a process of its own, which starts from nothing",
+            "memory: a sync in a process of its own, into a fresh database",
         ],
     )
 
@@ -109,26 +107,21 @@ def peer() -> int:
 
 
 def _synced() -> tuple[int, float]:
-    """Sync as a user does, into a fresh database; return how many documents, and the peak memory in MB.
+    """Sync into a fresh database, in a process of its own; return how many entries, and its memory in MB.
 
     Raises
     ------
     BenchError
-        When the command fails.
+        When it fails.
     """
-    bounds = ["--e-above-hull-max-ev", "none", "--max-sites", str(WHOLE)]
-    asked = ["--kind", ASKED.kind, "--elements", "Li", *bounds]
     with tempfile.TemporaryDirectory(prefix="lihop-bench-") as folder:
-        told, failed = Path(folder) / "told.json", Path(folder) / "failed.txt"
-        database = str(Path(folder) / "lihop.duckdb")
-        command = [sys.executable, "-m", COMMAND, "sync", "--json", "--db", database, *asked]
-        with told.open("w") as output, failed.open("w") as errors:
-            child = subprocess.Popen(command, stdout=output, stderr=errors)  # noqa: S603 - our own
-            _, status, used = os.wait4(child.pid, 0)
-            child.returncode = os.waitstatus_to_exitcode(status)
-        if child.returncode != 0:
-            raise BenchError(f"`lihop sync` failed: {failed.read_text()}")
-        return int(json.loads(told.read_text())["n_total"]), used.ru_maxrss / 1024
+        asked = SyncParameters(source="mp", database=str(Path(folder) / "lihop.duckdb"), mp=ASKED)
+        command = [sys.executable, "-m", MEASURED, asked.model_dump_json()]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own
+    if done.returncode != 0:
+        raise BenchError(f"the sync failed: {done.stderr}")
+    told = json.loads(done.stdout)
+    return int(told["n_total"]), float(told["peak_mb"])
 
 
 def _cleaned(entries: Sequence[Entry]) -> list[Candidate]:

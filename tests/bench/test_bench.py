@@ -92,9 +92,13 @@ def test_storage_keeps_every_row():
     found = registry.run_bench("storage", BenchSettings(scale=0.01, repeats=1)).as_dict()
     check_shape(found, "storage")
     assert found["counts_equal"] is True
-    assert found["details"]["rows"] == 20 * (2 * HOPS_A_MATERIAL + 3)
-    assert found["details"]["ranking_of_all_rows"] == 20
-    assert found["details"]["hops_of_one_material"] == HOPS_A_MATERIAL
+    for kind, materials in (("straight hops", 20), ("relaxed hops", 10)):
+        told = found["details"][kind]
+        assert (told["materials"], told["ranking rows"]) == (materials, materials)
+        assert told["hops"] == told["predictions"] == materials * HOPS_A_MATERIAL
+        assert told["hops given again"] == told["hops"] // 10
+        assert told["hops recorded/s"] > 0
+        assert told["peak memory (MB)"] > 10
 
 
 def test_unknown_name_names_those_there_are():

@@ -21,6 +21,8 @@ def test_both_sides_find_the_same_documents(monkeypatch):
     assert (found["name"], found["unit"], found["counts_equal"]) == ("sync", "documents/s", True)
     assert found["details"]["documents"] == len(expected)
     assert found["details"]["featurized materials/s on one core"] > 0
+    assert found["details"]["synced documents"] == len(expected)
+    assert found["details"]["peak memory of that sync (MB)"] > 10
     assert found["peers"].keys() == {"MPRester.search"}
     assert found["ours_median"] > 0
     assert dict(os.environ) == before
