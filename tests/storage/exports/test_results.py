@@ -73,6 +73,19 @@ def test_null_is_unknown_in_pandas_too(results):
     assert frame["e_above_hull_ev"].isna().all()
 
 
+def test_polars_gets_the_same_rows_and_nulls_stay_nulls(results):
+    import polars
+
+    columns = "material_id, rank, barrier_at_dim_ev, average_voltage_v, other_ids"
+    asked = f"SELECT {columns} FROM rankings ORDER BY rank"
+    frame = results.sql(asked, as_="polars")
+    assert isinstance(frame, polars.DataFrame)
+    table = results.sql(asked)
+    assert frame.to_dicts() == table.to_pylist() != []
+    assert frame["average_voltage_v"].null_count() == table["average_voltage_v"].null_count > 0
+    assert results.hops(as_="polars").height == results.hops().num_rows > 0
+
+
 def test_polars_is_asked_for_only_by_who_wants_it(results, monkeypatch):
     monkeypatch.setitem(sys.modules, "polars", None)
     with pytest.raises(QueryError, match="pip install polars"):
