@@ -74,12 +74,12 @@ def test_null_is_unknown_in_pandas_too(results):
 
 
 def test_polars_gets_the_same_rows_and_nulls_stay_nulls(results):
-    import polars
+    import polars as pl
 
     columns = "material_id, rank, barrier_at_dim_ev, average_voltage_v, other_ids"
     asked = f"SELECT {columns} FROM rankings ORDER BY rank"
     frame = results.sql(asked, as_="polars")
-    assert isinstance(frame, polars.DataFrame)
+    assert isinstance(frame, pl.DataFrame)
     table = results.sql(asked)
     assert frame.to_dicts() == table.to_pylist() != []
     assert frame["average_voltage_v"].null_count() == table["average_voltage_v"].null_count > 0
