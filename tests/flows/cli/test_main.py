@@ -61,7 +61,7 @@ class TestPathsThatCannotBeUsed:
         )  # fmt: skip
         assert result.code == 2
         assert result.is_one_message
-        assert "Give a --db in a folder that can be written" in result.err
+        assert "give a --db in a folder that can be written" in result.err
 
     def test_a_folder_as_database(self, lihop, bench):
         write_good(bench.folder, ("lif.cif",))
