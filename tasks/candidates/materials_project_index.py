@@ -56,11 +56,14 @@ def _index_materials(selection: Selection) -> Iterator[IndexPage]:
 
 
 def _index_electrodes(selection: Selection) -> Iterator[IndexPage]:
-    total = 0
+    total, unread = 0, set()
     for page in selection.electrodes.pages():
         total = page.total or 0
+        unread.update(bad.entry_id for bad in page.quarantined)
         yield page
-    names = sorted(selection.electrodes.discharged() | set(selection.asked_ids()))
+    # One whose electrode cannot be read has one: it is not missing, nor does it vanish.
+    asked = {name for name in selection.asked_ids() if selection.entry_id(name) not in unread}
+    names = sorted(selection.electrodes.discharged() | asked)
     for start in range(0, len(names), selection.chunk):
         yield _joined(selection, names[start : start + selection.chunk], total)
 
