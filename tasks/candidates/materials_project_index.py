@@ -98,6 +98,7 @@ def _index_entries(
 
     What should be there and is not is among it: asked for, it shows as vanished, which is recorded.
     """
+    asked = set(selection.asked_ids())
     for name in names:
         key, one = selection.entry_id(name), found.get(name)
         electrode = selection.electrode(key)
@@ -105,7 +106,8 @@ def _index_entries(
             if absent is None or name in absent:
                 digest = content_digest({"summary": None, "electrode": electrode})
                 yield IndexEntry(key, digest, absent=True)
-        elif selection.keeps(one):
+        elif selection.keeps(one) or name in asked:
             digest = content_digest({"summary": one.content(), "electrode": electrode})
-            no_electrode = electrode is None and not selection.alone
-            yield IndexEntry(key, digest, found.aliases(name), absent=no_electrode)
+            # Of what is named the query leaves GNoME's out, and is told so, also where the server did not.
+            left_out = not selection.keeps(one) or (electrode is None and not selection.alone)
+            yield IndexEntry(key, digest, found.aliases(name), absent=left_out)
