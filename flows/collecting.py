@@ -92,7 +92,7 @@ def _unusable(context: Context, source: Source, cited: Cited | None) -> list[Fai
         return []
     missed = () if cited is None else cited.not_found
     keys = [entry_key(source.name, entry_id) for entry_id in (*source.unusable(), *missed)]
-    keys.append(limit_key(source.name, source.store().query_digest))
+    keys.append(limit_key(source.remote))
     return context.recorder.rows_under(Failure, keys)
 
 

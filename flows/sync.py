@@ -137,7 +137,7 @@ def sync(parameters: SyncParameters, remote: RemoteSource | None = None) -> Sync
             n_unchanged=last.n_total,
             n_not_found=len(missed),
             not_found=missed,
-            left_out=tuple(row.message for row in left_out(store)),
+            left_out=tuple(row.message for row in left_out(source, store)),
         )
     if parameters.dry_run:
         return _foretell(source, store, base)
@@ -156,9 +156,9 @@ def not_found(source: RemoteSource, store: EntryStore) -> tuple[str, ...]:
     return tuple(sorted(one for one in named if one not in members or members[one].vanished_at is not None))
 
 
-def left_out(store: EntryStore) -> list[Failure]:
+def left_out(source: RemoteSource, store: EntryStore) -> list[Failure]:
     """Return what the last sync of a query left out, since the query wanted no more."""
-    return store.recorder.rows_under(Failure, [limit_key(store.source, store.query_digest)])
+    return store.recorder.rows_under(Failure, [limit_key(source)])
 
 
 def _is_current(last: Sync, version: str | None) -> bool:
