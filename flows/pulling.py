@@ -161,17 +161,23 @@ class Pull:
     def finish(self) -> int:
         """Record documents that the index could not give, mark what vanished, and return how much did.
 
-        Why something that vanished could not be used is forgotten.
+        Why something could not be used is forgotten once no query selects it any more.
         """
         unread = [bad for bad in self.quarantined.values() if bad.entry_id not in self.index]
         if unread:
             rows = [row for bad in unread for row in self._rows_of_bad(bad, None)]
             self.store.recorder.record(rows=rows)
-        over = [entry_key(self.source.name, entry_id) for entry_id in set(self.missing()) - self.gone]
+        missing = set(self.missing()) - self.gone
         limit = limit_key(self.source)
         cut = [self._failure(one.place, Reason.LIMIT, one.message, limit) for one in self.left_out.values()]
-        self.store.recorder.record(rows=cut, healed=[*over, limit])
-        return self.store.mark_vanished(self.found(), self.started_at)
+        self.store.recorder.record(rows=cut, healed=[limit])
+        n_vanished = self.store.mark_vanished(self.found(), self.started_at)
+        if missing:
+            entries = self.store.entries()
+            over = [one for one in missing if one not in entries or entries[one].vanished_at is not None]
+            healed = [entry_key(self.source.name, entry_id) for entry_id in over]
+            self.store.recorder.record(healed=healed)
+        return n_vanished
 
     def _record_unchanged(self, entry_ids: set[str]) -> None:
         """Record in one transaction that some entries were found as they are in the store."""
