@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 
     from pydantic.fields import FieldInfo
 
+    from flows.settings import Settings
+
 NONE = "none"
 """What lifts a bound that a query has unless something else is asked for."""
 
-SHARED = ("working_ion", "max_sites")
+MAX_SITES = "max_sites"
+SHARED = ("working_ion", MAX_SITES)
 """Flags of `screen` and `sync` themselves, which a query takes part in where it has a field of that name."""
 
 
@@ -75,6 +78,13 @@ def query_of(source: str, asked: dict[str, Any], shared: dict[str, Any]) -> dict
     query = {name: _given(fields[name][source], value) for name, value in asked.items()}
     names = QUERIES[source].model_fields
     return query | {name: value for name, value in shared.items() if name in names and value is not None}
+
+
+def max_sites_of(settings: Settings, source: str) -> int | None:
+    """Return the bound on sites that the settings have for all, unless the query has one of its own."""
+    of_query = getattr(settings, source, None)
+    own = of_query is not None and MAX_SITES in of_query.model_fields_set
+    return settings.max_sites if MAX_SITES in settings.model_fields_set and not own else None
 
 
 def _lifts(field: FieldInfo) -> bool:

@@ -12,7 +12,7 @@ import typer
 
 from flows.cli.errors import INTERRUPTED, NothingUsableError
 from flows.cli.output import print_json
-from flows.cli.query_flags import query_of, with_query_flags
+from flows.cli.query_flags import max_sites_of, query_of, with_query_flags
 from flows.parameters import QUERIES, ScreenParameters
 from flows.settings import resolve, screen_parameters
 from storage.records import Reason
@@ -97,8 +97,10 @@ def screen(  # the flags of the command, one argument each
         "workers": workers,
         "retry": retry,
     }
-    named = resolve(flags).source
-    query = query_of(named, asked, {"max_sites": max_sites})
+    settings = resolve(flags)
+    named = settings.source
+    bound = max_sites_of(settings, named) if max_sites is None else max_sites
+    query = query_of(named, asked, {"max_sites": bound})
     parameters = screen_parameters(resolve(flags | ({named: query} if query else {})))
     from flows.progress import bars
 
