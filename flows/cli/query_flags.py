@@ -10,6 +10,7 @@ import typer
 
 from flows.cli.errors import UsageError
 from flows.parameters import QUERIES
+from tasks.candidates.remote_query import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,9 +18,6 @@ if TYPE_CHECKING:
     from pydantic.fields import FieldInfo
 
     from flows.settings import Settings
-
-NONE = "none"
-"""What lifts a bound that a query has unless something else is asked for."""
 
 MAX_SITES = "max_sites"
 SHARED = ("working_ion", MAX_SITES)
@@ -75,7 +73,7 @@ def query_of(source: str, asked: dict[str, Any], shared: dict[str, Any]) -> dict
             raise UsageError(f"{flag} was given with the source {source!r}; it goes with --source {known}")
     if source not in QUERIES:
         return {}
-    query = {name: _given(fields[name][source], value) for name, value in asked.items()}
+    query = {name: _given(value) for name, value in asked.items()}
     names = QUERIES[source].model_fields
     return query | {name: value for name, value in shared.items() if name in names and value is not None}
 
@@ -92,10 +90,8 @@ def _lifts(field: FieldInfo) -> bool:
     return field.default is not None and type(None) in typing.get_args(field.annotation)
 
 
-def _given(field: FieldInfo, value: object) -> object:
-    """Return what a flag gave: lists apart at commas (Mn,O is two elements), no bound for none."""
-    if isinstance(value, str) and _lifts(field) and value.strip().lower() == NONE:
-        return None
+def _given(value: object) -> object:
+    """Return what a flag gave: lists apart at commas (Mn,O is two elements)."""
     if not isinstance(value, list):
         return value
     return [part.strip() for one in value for part in one.split(",") if part.strip()]

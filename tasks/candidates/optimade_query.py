@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from tasks.candidates.optimade_client import is_allowed
+from tasks.candidates.remote_query import RemoteQuery
 
 
-class OptimadeQuery(BaseModel):
+class OptimadeQuery(RemoteQuery):
     """What is asked of one or more OPTIMADE databases; bad values are refused before anything is sent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="OPTIMADE query")

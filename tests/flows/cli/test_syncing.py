@@ -88,6 +88,16 @@ def test_none_lifts_a_bound(lihop, asked, tmp_path):
     assert "given: 'nine'" in result.err
 
 
+def test_none_lifts_a_bound_in_the_settings_too(lihop, asked, monkeypatch, tmp_path):
+    flags = ["sync", "--db", tmp_path / "x.duckdb", "--dry-run"]
+    (tmp_path / "lihop.toml").write_text('[mp]\ne_above_hull_max_ev = "none"\n')
+    assert lihop(*flags).code == 0
+    monkeypatch.setenv("LIHOP_MP", '{"max_sites": "None"}')
+    assert lihop(*flags).code == 0
+    assert [query.e_above_hull_max_ev for query in asked] == [None, None]
+    assert [query.max_sites for query in asked] == [300, None]
+
+
 def test_settings_give_what_flags_leave_out(lihop, asked, tmp_path):
     (tmp_path / "lihop.toml").write_text('working_ion = "Na"\n[mp]\nkind = "oxides"\nelements = ["Mn"]\n')
     assert lihop("sync", "--dry-run", "--elements", "Fe").code == 0
