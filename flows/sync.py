@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from flows.named import not_found
 from flows.naming import new_run_id
 from flows.progress import reporter
 from flows.pulling import Pull, limit_key
@@ -147,13 +148,6 @@ def sync(parameters: SyncParameters, remote: RemoteSource | None = None) -> Sync
 def query_digest(source: RemoteSource) -> str:
     """Return the digest of what a source is asked for."""
     return content_digest(source.query())
-
-
-def not_found(source: RemoteSource, store: EntryStore) -> tuple[str, ...]:
-    """Return what the query of a source names, and its syncs until now did not find."""
-    named = source.named()
-    members = store.members() if named else {}
-    return tuple(sorted(one for one in named if one not in members or members[one].vanished_at is not None))
 
 
 def left_out(source: RemoteSource, store: EntryStore) -> list[Failure]:

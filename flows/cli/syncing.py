@@ -10,7 +10,8 @@ import typer
 from flows.cli.errors import NothingUsableError
 from flows.cli.output import print_json
 from flows.cli.query_flags import max_sites_of, query_of, with_query_flags
-from flows.cli.screening import described, listed, telling_of_interrupts, told_of_missing
+from flows.cli.screening import described, telling_of_interrupts
+from flows.named import listed, told_of_missing
 from flows.parameters import QUERIES, SyncParameters
 from flows.settings import resolve, sync_parameters
 
