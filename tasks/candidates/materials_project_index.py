@@ -56,7 +56,8 @@ def _index_materials(selection: Selection) -> Iterator[IndexPage]:
 
 
 def _index_electrodes(selection: Selection) -> Iterator[IndexPage]:
-    total, unread = 0, set()
+    total = 0
+    unread: set[str] = set()
     for page in selection.electrodes.pages():
         total = page.total or 0
         unread.update(bad.entry_id for bad in page.quarantined)
