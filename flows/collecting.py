@@ -75,6 +75,7 @@ def collect(context: Context) -> Collected:
     source, cleaning = make_source(parameters), cleaning_settings(parameters)
     items = list(source.items())
     within = items if parameters.limit is None else items[: parameters.limit]
+    _forget_limit(context, [_item_limit_key(item) for item in within])
     candidates: list[Candidate] = []
     failures = [_limited(context, item) for item in items[len(within) :]] + _unusable(context, source, cited)
     for state in states_of(parameters.state):
@@ -92,7 +93,7 @@ def _unusable(context: Context, source: Source, cited: Cited | None) -> list[Fai
         return []
     missed = () if cited is None else cited.not_found
     keys = [entry_key(source.name, entry_id) for entry_id in (*source.unusable(), *missed)]
-    keys.append(limit_key(source.name, source.store().query_digest))
+    keys.append(limit_key(source.remote))
     return context.recorder.rows_under(Failure, keys)
 
 
@@ -200,8 +201,23 @@ def _limited(context: Context, item: SourceItem) -> Failure:
         stage=Stage.CANDIDATES,
         reason=Reason.LIMIT,
         message=f"{item.item_id} was left out by --limit {limit}; raise it to screen more",
-        stage_key=digest_of("limit", item.item_id, item.digest),
+        stage_key=_item_limit_key(item),
     )
+
+
+def _item_limit_key(item: SourceItem) -> str:
+    return digest_of("limit", item.item_id, item.digest)
+
+
+def _row_limit_key(row: Candidate) -> str:
+    return digest_of("limit", row.stage_key)
+
+
+def _forget_limit(context: Context, keys: Sequence[str]) -> None:
+    """Forget that an earlier limit left out what is within the limit now."""
+    over = {row.stage_key for row in context.recorder.rows_under(Failure, keys)}
+    if over:
+        context.recorder.record(healed=over)
 
 
 def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate], list[Failure]]:
@@ -238,13 +254,12 @@ def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate]
 def _cut(context: Context, kept: list[Candidate]) -> tuple[list[Candidate], list[Failure]]:
     """Keep the limit also where one file held several materials."""
     limit = context.parameters.limit
+    _forget_limit(context, [_row_limit_key(row) for row in kept[:limit]])
     if limit is None:
         return kept, []
     message = "{} was left out by --limit {}; raise it to screen more"
     return kept[:limit], [
-        _left_out(
-            row, Reason.LIMIT, message.format(row.material_id, limit), digest_of("limit", row.stage_key)
-        )
+        _left_out(row, Reason.LIMIT, message.format(row.material_id, limit), _row_limit_key(row))
         for row in kept[limit:]
     ]
 

@@ -178,6 +178,7 @@ class ScreenParameters(Asking):
     max_file_mb: float = Field(
         default=50.0,
         gt=0,
+        le=100_000,
         title="Largest file (MB)",
         description="A larger structure file is refused unread.",
     )

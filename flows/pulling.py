@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 
 from flows.progress import reporter
 from storage.records import Failure, Reason, SourceEntry, SourceMember, Stage
-from tasks.candidates.entries import Entry, Fetched, IndexEntry, LeftOut, Quarantined, content_text
+from tasks.candidates.entries import (
+    Entry,
+    Fetched,
+    IndexEntry,
+    LeftOut,
+    Quarantined,
+    content_digest,
+    content_text,
+)
 from tasks.stage_keys import digest_of
 
 if TYPE_CHECKING:
@@ -19,6 +27,8 @@ if TYPE_CHECKING:
 
 INDEX, FETCH = "index", "fetching"
 DEFAULT_ION = "Li"
+LIMIT = "max_entries"
+"""What a query may hold that bounds how many entries it selects."""
 
 
 def entry_key(source: str, entry_id: str) -> str:
@@ -26,9 +36,13 @@ def entry_key(source: str, entry_id: str) -> str:
     return digest_of("sync", source, entry_id)
 
 
-def limit_key(source: str, query_digest: str) -> str:
-    """Return the stage key under which it is recorded what a query's own limit leaves out."""
-    return digest_of("sync limit", source, query_digest)
+def limit_key(source: RemoteSource) -> str:
+    """Return the stage key under which it is recorded what a query's own limit leaves out.
+
+    It is the same whatever the limit is, so that nothing is left out any more once that was raised.
+    """
+    asked = {name: value for name, value in source.query().items() if name != LIMIT}
+    return digest_of("sync limit", source.name, content_digest(asked))
 
 
 @dataclass
@@ -147,17 +161,23 @@ class Pull:
     def finish(self) -> int:
         """Record documents that the index could not give, mark what vanished, and return how much did.
 
-        Why something that vanished could not be used is forgotten.
+        Why something could not be used is forgotten once no query selects it any more.
         """
         unread = [bad for bad in self.quarantined.values() if bad.entry_id not in self.index]
         if unread:
             rows = [row for bad in unread for row in self._rows_of_bad(bad, None)]
             self.store.recorder.record(rows=rows)
-        over = [entry_key(self.source.name, entry_id) for entry_id in set(self.missing()) - self.gone]
-        limit = limit_key(self.source.name, self.store.query_digest)
+        missing = set(self.missing()) - self.gone
+        limit = limit_key(self.source)
         cut = [self._failure(one.place, Reason.LIMIT, one.message, limit) for one in self.left_out.values()]
-        self.store.recorder.record(rows=cut, healed=[*over, limit])
-        return self.store.mark_vanished(self.found(), self.started_at)
+        self.store.recorder.record(rows=cut, healed=[limit])
+        n_vanished = self.store.mark_vanished(self.found(), self.started_at)
+        if missing:
+            entries = self.store.entries()
+            over = [one for one in missing if one not in entries or entries[one].vanished_at is not None]
+            healed = [entry_key(self.source.name, entry_id) for entry_id in over]
+            self.store.recorder.record(healed=healed)
+        return n_vanished
 
     def _record_unchanged(self, entry_ids: set[str]) -> None:
         """Record in one transaction that some entries were found as they are in the store."""

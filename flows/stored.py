@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from flows.named import not_found, told_of_missing
 from storage.entries import EntryStore, read_content
 from storage.errors import CorruptContentError
 from storage.recorder import Recorder
@@ -56,11 +57,18 @@ class StoredSource:
         found = [self._item(store, entries[row.entry_id], row) for row in present if row.entry_id in entries]
         items = [item for item in found if item is not None]
         if not items:
-            raise EmptySourceError(
-                f"nothing of {self.name!r} is stored in {self.database} for this query; run "
-                f"`lihop sync --source {self.name}` with the same filters, or ask for more"
-            )
+            raise EmptySourceError(self._said_of_none(store))
         return items
+
+    def _said_of_none(self, store: EntryStore) -> str:
+        """Return why there is nothing, and what to do."""
+        missing = not_found(self.remote, store)
+        if missing and len(missing) == len(self.remote.named()):
+            return f"nothing of {self.name!r} is there for this query. {told_of_missing(missing)}"
+        return (
+            f"nothing of {self.name!r} is stored in {self.database} for this query; run "
+            f"`lihop sync --source {self.name}` with the same filters, or ask for more"
+        )
 
     def unusable(self) -> list[str]:
         """Return what the query selects and cannot be used."""

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from flows.named import not_found
 from flows.naming import new_run_id
 from flows.progress import reporter
 from flows.pulling import Pull, limit_key
@@ -137,7 +138,7 @@ def sync(parameters: SyncParameters, remote: RemoteSource | None = None) -> Sync
             n_unchanged=last.n_total,
             n_not_found=len(missed),
             not_found=missed,
-            left_out=tuple(row.message for row in left_out(store)),
+            left_out=tuple(row.message for row in left_out(source, store)),
         )
     if parameters.dry_run:
         return _foretell(source, store, base)
@@ -149,16 +150,9 @@ def query_digest(source: RemoteSource) -> str:
     return content_digest(source.query())
 
 
-def not_found(source: RemoteSource, store: EntryStore) -> tuple[str, ...]:
-    """Return what the query of a source names, and its syncs until now did not find."""
-    named = source.named()
-    members = store.members() if named else {}
-    return tuple(sorted(one for one in named if one not in members or members[one].vanished_at is not None))
-
-
-def left_out(store: EntryStore) -> list[Failure]:
+def left_out(source: RemoteSource, store: EntryStore) -> list[Failure]:
     """Return what the last sync of a query left out, since the query wanted no more."""
-    return store.recorder.rows_under(Failure, [limit_key(store.source, store.query_digest)])
+    return store.recorder.rows_under(Failure, [limit_key(source)])
 
 
 def _is_current(last: Sync, version: str | None) -> bool:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from flows.named import not_fetched, not_found, told_of_unfetched
 from flows.progress import reporter
 from flows.sources import make_remote
-from flows.sync import not_found, query_digest, sync
+from flows.sync import query_digest, sync
 from storage.entries import EntryStore
 
 if TYPE_CHECKING:
@@ -59,5 +60,8 @@ def bring_up(context: Context) -> Cited | None:
         last = store.last_sync(completed=True)
         version = None if last is None else last.database_version
         cited = Cited(version, remote.citation(version).text, not_found(remote, store))
+        unfetched = not_fetched(remote, store)
+        if unfetched:
+            reporter().message(told_of_unfetched(unfetched, remote.name))
     context.recorder.note_source(context.run_id, cited.database_version, cited.citation)
     return cited

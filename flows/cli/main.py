@@ -25,6 +25,7 @@ from flows.cli import (
     training,
 )  # fmt: skip
 from flows.cli.errors import BAD_USAGE, NOTHING_USABLE, NothingUsableError, UsageError
+from flows.cli.refusals import readable
 from models.errors import ModelError
 from storage.errors import StorageError
 from tasks.candidates.source import EmptySourceError, RejectedError, SourceError
@@ -92,16 +93,6 @@ def _ended_with() -> tuple[str, int] | None:
     except EXPECTED as error:
         return str(error), BAD_USAGE
     return None
-
-
-def readable(error: ValidationError) -> str:
-    """Return what is wrong with settings, a line each: the name, what was given, what is allowed."""
-    lines = []
-    for entry in error.errors():
-        name = ".".join(str(part) for part in entry["loc"])
-        message = entry["msg"].removeprefix("Value error, ")
-        lines.append(f"{name}: {message} (given: {entry['input']!r})" if name else message)
-    return "\n".join(lines)
 
 
 if __name__ == "__main__":

@@ -10,16 +10,17 @@ import typer
 
 from flows.cli.errors import UsageError
 from flows.parameters import QUERIES
+from tasks.candidates.remote_query import NONE
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pydantic.fields import FieldInfo
 
-NONE = "none"
-"""What lifts a bound that a query has unless something else is asked for."""
+    from flows.settings import Settings
 
-SHARED = ("working_ion", "max_sites")
+MAX_SITES = "max_sites"
+SHARED = ("working_ion", MAX_SITES)
 """Flags of `screen` and `sync` themselves, which a query takes part in where it has a field of that name."""
 
 
@@ -72,9 +73,16 @@ def query_of(source: str, asked: dict[str, Any], shared: dict[str, Any]) -> dict
             raise UsageError(f"{flag} was given with the source {source!r}; it goes with --source {known}")
     if source not in QUERIES:
         return {}
-    query = {name: _given(fields[name][source], value) for name, value in asked.items()}
+    query = {name: _given(value) for name, value in asked.items()}
     names = QUERIES[source].model_fields
     return query | {name: value for name, value in shared.items() if name in names and value is not None}
+
+
+def max_sites_of(settings: Settings, source: str) -> int | None:
+    """Return the bound on sites that the settings have for all, unless the query has one of its own."""
+    of_query = getattr(settings, source, None)
+    own = of_query is not None and MAX_SITES in of_query.model_fields_set
+    return settings.max_sites if MAX_SITES in settings.model_fields_set and not own else None
 
 
 def _lifts(field: FieldInfo) -> bool:
@@ -82,10 +90,8 @@ def _lifts(field: FieldInfo) -> bool:
     return field.default is not None and type(None) in typing.get_args(field.annotation)
 
 
-def _given(field: FieldInfo, value: object) -> object:
-    """Return what a flag gave: lists apart at commas (Mn,O is two elements), no bound for none."""
-    if isinstance(value, str) and _lifts(field) and value.strip().lower() == NONE:
-        return None
+def _given(value: object) -> object:
+    """Return what a flag gave: lists apart at commas (Mn,O is two elements)."""
     if not isinstance(value, list):
         return value
     return [part.strip() for one in value for part in one.split(",") if part.strip()]

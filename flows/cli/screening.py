@@ -12,19 +12,17 @@ import typer
 
 from flows.cli.errors import INTERRUPTED, NothingUsableError
 from flows.cli.output import print_json
-from flows.cli.query_flags import query_of, with_query_flags
+from flows.cli.query_flags import max_sites_of, query_of, with_query_flags
+from flows.named import told_of_missing
 from flows.parameters import QUERIES, ScreenParameters
 from flows.settings import resolve, screen_parameters
 from storage.records import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
 
 SOURCES = ("reference", "files", *QUERIES)
-
-SHOWN = 20
-"""Most identifiers that are listed of each kind; --json has them all."""
 
 
 def described(name: str) -> str:
@@ -97,8 +95,10 @@ def screen(  # the flags of the command, one argument each
         "workers": workers,
         "retry": retry,
     }
-    named = resolve(flags).source
-    query = query_of(named, asked, {"max_sites": max_sites})
+    settings = resolve(flags)
+    named = settings.source
+    bound = max_sites_of(settings, named) if max_sites is None else max_sites
+    query = query_of(named, asked, {"max_sites": bound})
     parameters = screen_parameters(resolve(flags | ({named: query} if query else {})))
     from flows.progress import bars
 
@@ -153,17 +153,6 @@ def run_flow(parameters: ScreenParameters, *, verbose: bool) -> dict[str, Any]:
 
     found: dict[str, Any] = screening_flow(parameters.workers)(parameters)
     return found
-
-
-def told_of_missing(ids: Sequence[str]) -> str:
-    """Return what people read of entries that they asked for by their ids and that are not there."""
-    return f"Not found, though asked for by id ({len(ids)}): {listed(ids)}; check these ids."
-
-
-def listed(ids: Sequence[str]) -> str:
-    """Return the first of some identifiers, and how many more there are."""
-    more = f" and {len(ids) - SHOWN} more" if len(ids) > SHOWN else ""
-    return ", ".join(ids[:SHOWN]) + more
 
 
 def text_of(summary: dict[str, Any]) -> str:

@@ -9,8 +9,9 @@ import typer
 
 from flows.cli.errors import NothingUsableError
 from flows.cli.output import print_json
-from flows.cli.query_flags import query_of, with_query_flags
-from flows.cli.screening import described, listed, telling_of_interrupts, told_of_missing
+from flows.cli.query_flags import max_sites_of, query_of, with_query_flags
+from flows.cli.screening import described, telling_of_interrupts
+from flows.named import listed, told_of_missing
 from flows.parameters import QUERIES, SyncParameters
 from flows.settings import resolve, sync_parameters
 
@@ -43,8 +44,9 @@ def sync(  # the flags of the command, one argument each
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show Prefect's log.")] = False,
 ) -> None:
     """Fetch what is new or changed in a remote database, and mark what vanished; nothing is fetched twice."""
-    shared = {"working_ion": working_ion, "max_sites": max_sites}
     flags = {"working_ion": working_ion, "database": database}
+    bound = max_sites_of(resolve(flags), source) if max_sites is None else max_sites
+    shared = {"working_ion": working_ion, "max_sites": bound}
     query = query_of(source, asked, shared)
     settings = resolve(flags | ({source: query} if query else {}))
     parameters = sync_parameters(settings, source=source, refresh=refresh, dry_run=dry_run)

@@ -331,6 +331,8 @@ class Connection:
         version = read_answer(answer).get("db_version")
         if not isinstance(version, str) or not version:
             raise AnswerError("an answer without the database's version (db_version)")
+        if self._key in version:
+            raise AnswerError("an answer that repeats the API key", passing=False)
         return version
 
 

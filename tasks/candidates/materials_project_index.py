@@ -57,10 +57,14 @@ def _index_materials(selection: Selection) -> Iterator[IndexPage]:
 
 def _index_electrodes(selection: Selection) -> Iterator[IndexPage]:
     total = 0
+    unread: set[str] = set()
     for page in selection.electrodes.pages():
         total = page.total or 0
+        unread.update(bad.entry_id for bad in page.quarantined)
         yield page
-    names = sorted(selection.electrodes.discharged() | set(selection.asked_ids()))
+    # One whose electrode cannot be read has one: it is not missing, nor does it vanish.
+    asked = {name for name in selection.asked_ids() if selection.entry_id(name) not in unread}
+    names = sorted(selection.electrodes.discharged() | asked)
     for start in range(0, len(names), selection.chunk):
         yield _joined(selection, names[start : start + selection.chunk], total)
 
@@ -95,6 +99,7 @@ def _index_entries(
 
     What should be there and is not is among it: asked for, it shows as vanished, which is recorded.
     """
+    asked = set(selection.asked_ids())
     for name in names:
         key, one = selection.entry_id(name), found.get(name)
         electrode = selection.electrode(key)
@@ -102,7 +107,8 @@ def _index_entries(
             if absent is None or name in absent:
                 digest = content_digest({"summary": None, "electrode": electrode})
                 yield IndexEntry(key, digest, absent=True)
-        elif selection.keeps(one):
+        elif selection.keeps(one) or name in asked:
             digest = content_digest({"summary": one.content(), "electrode": electrode})
-            no_electrode = electrode is None and not selection.alone
-            yield IndexEntry(key, digest, found.aliases(name), absent=no_electrode)
+            # Of what is named the query leaves GNoME's out, and is told so, also where the server did not.
+            left_out = not selection.keeps(one) or (electrode is None and not selection.alone)
+            yield IndexEntry(key, digest, found.aliases(name), absent=left_out)

@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
+
+from tasks.candidates.remote_query import RemoteQuery
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,7 +36,7 @@ ELECTRODE_FIELDS = (
 Range = tuple[float | None, float | None]
 
 
-class MaterialsProjectQuery(BaseModel):
+class MaterialsProjectQuery(RemoteQuery):
     """What is asked of the Materials Project; bad values are refused before anything is sent."""
 
     model_config = ConfigDict(

@@ -14,6 +14,7 @@ import orjson
 import requests
 
 PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, 520, 521, 522, 523, 524, 529})
+KEY_HEADER = "x-api-key"
 
 
 class AnswerError(Exception):
@@ -65,13 +66,15 @@ class CheckedSession(requests.Session):
         Raises
         ------
         AnswerError
-            For an error status, what is no JSON, or an answer without documents or their number.
+            For an error status, what is no JSON, an answer without documents or their number, or one that
+            repeats the key, which would be stored with it.
         """
         # The client's own timeout cannot be set, and with a redirect the key would go wherever it points.
         kwargs |= {"timeout": self.timeout_s, "allow_redirects": False}
         self.total = None
         answer = super().send(request, **kwargs)
         body = read_answer(answer)
+        _refuse_key(answer, request.headers.get(KEY_HEADER), body)
         meta = body.get("meta")
         total = meta.get("total_doc") if isinstance(meta, dict) else None
         if not isinstance(body.get("data"), list):
@@ -107,6 +110,15 @@ def read_answer(answer: requests.Response) -> dict[str, Any]:
     if not isinstance(body, dict):
         raise AnswerError(f"JSON that is a {type(body).__name__} where an object should be")
     return body
+
+
+def _refuse_key(answer: requests.Response, key: str | bytes | None, body: dict[str, Any]) -> None:
+    if not key:
+        return
+    given = key if isinstance(key, bytes) else key.encode()
+    # Letters may be escaped, and then are what they stand for in what is read.
+    if given in answer.content or (b"\\u" in answer.content and given in orjson.dumps(body)):
+        raise AnswerError("an answer that repeats the API key", passing=False)
 
 
 def retry_after_s(header: str | None) -> float | None:

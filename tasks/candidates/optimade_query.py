@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import ConfigDict, Field, field_validator
 
 from tasks.candidates.optimade_client import is_allowed
+from tasks.candidates.remote_query import RemoteQuery
 
 
-class OptimadeQuery(BaseModel):
+class OptimadeQuery(RemoteQuery):
     """What is asked of one or more OPTIMADE databases; bad values are refused before anything is sent."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", title="OPTIMADE query")
@@ -51,6 +52,9 @@ class OptimadeQuery(BaseModel):
     def _urls_may_be_asked(cls, urls: tuple[str, ...]) -> tuple[str, ...]:
         tidy = tuple(re.sub(r"(/v[0-9.]+)?(/structures)?/*$", "", url.strip()) for url in urls)
         for url in tidy:
+            if "?" in url or "#" in url:
+                # Not repeated: it may hold a key, which would stand in ids, citations and the database.
+                raise ValueError("a base URL holds a query (? or #); give where the database answers alone")
             if not is_allowed(url):
                 raise ValueError(f"the base URL {url!r} is not https; http is for this computer alone")
         if len(set(tidy)) < len(tidy):

@@ -30,6 +30,7 @@ def test_limit_lists_what_it_left_out(bench):
     rest = bench.screen()
     assert (rest.n_computed, rest.n_reused, rest.failures) == (len(GOOD) - 2, 2, {})
     assert bench.reasons() == {}
+    assert bench.tables()["failures"] == []
 
 
 def test_limit_counts_source_items_and_materials(bench):
@@ -39,6 +40,10 @@ def test_limit_counts_source_items_and_materials(bench):
     write_good(bench.folder, ("licoo2.cif",))
     assert bench.screen(limit=1).n_with_result == 1
     assert bench.reasons() == {"a.json#2": "limit", "licoo2.cif": "limit"}
+    bench.screen(limit=2)
+    assert [row["material_id"] for row in bench.tables()["failures"]] == ["licoo2.cif"]
+    bench.screen()
+    assert bench.tables()["failures"] == []
     said = ScreenParameters.model_fields["limit"].description
     assert "at most this many source items (files, entries) and screen at most as many materials" in said
 

@@ -29,6 +29,7 @@ def test_what_does_not_decide_them_does_not(changed):
 @pytest.mark.parametrize(
     "bad", [{"limit": 0}, {"max_sites": 1}, {"max_hops": 0}, {"cutoff_ang": 0}, {"cutoff_ang": float("nan")},
             {"time_limit_s": 0}, {"batch_size": 0}, {"workers": 0}, {"max_file_mb": 0}, {"source": "files"},
+            {"max_file_mb": float("inf")}, {"max_file_mb": 1e16},
             {"path": "x"}, {"colour": "red"}, {"sites": "bvse", "paths": "straight"},
             {"retry": ("bad luck",)}]
 )  # fmt: skip

@@ -200,6 +200,23 @@ def test_an_entry_that_another_query_selects_has_not_vanished(run, remote, datab
     assert entries(database)["mp-5"]["vanished_at"] is not None
 
 
+def test_why_an_entry_cannot_be_used_is_told_while_a_query_selects_it(run, remote, database):
+    wider, narrower = {"working_ion": "Li"}, {"working_ion": "Li", "elements": ["O"]}
+    remote.malformed = {"mp-2"}
+    run()
+    remote.asked = narrower
+    run()
+    # The narrower query loses it; the wider one was not asked again.
+    remote.versions = ["v2"]
+    remote.entries.pop("mp-2")
+    assert run().n_vanished == 1
+    assert failures(database) == {"mp-2": "malformed_document"}
+    remote.asked = wider
+    assert run().n_vanished == 1
+    assert failures(database) == {}
+    assert entries(database)["mp-2"]["vanished_at"] is not None
+
+
 def test_what_is_removed_between_index_and_fetch_is_told(run, remote, database):
     remote.withheld = {"mp-4"}
     assert counts(run()) == {"total": 6, "new": 6, "fetched": 6}

@@ -81,9 +81,20 @@ def test_a_limit_that_is_not_reached_leaves_nothing_out(source_of, run, database
     assert failures(database) == []
 
 
-def test_another_querys_limit_stays_its_own(source_of, run, database):
+def test_what_a_limit_left_out_is_forgotten_once_it_is_raised(source_of, run, database):
     run(source_of(max_entries=3))
     run(source_of(max_entries=4))
+    assert [row["message"].split(" has ")[1][:6] for row in failures(database)] == ["1 more"]
+    assert run(source_of(max_entries=5)).left_out == ()
+    assert failures(database) == []
+    # A limit that is lowered again leaves out what it did.
+    (message,) = run(source_of(max_entries=3)).left_out
+    assert [row["message"] for row in failures(database)] == [message]
+
+
+def test_another_querys_limit_stays_its_own(source_of, run, database):
+    run(source_of(max_entries=3))
+    run(source_of(max_entries=4, max_sites=200))
     assert sorted(row["message"].split(" has ")[1][:6] for row in failures(database)) == ["1 more", "2 more"]
 
 

@@ -155,6 +155,25 @@ def test_what_was_asked_for_by_id_and_is_not_there_is_told(bench, remote, screen
     assert "not found: mp-99" in summary_markdown(done.as_dict())
 
 
+def test_ids_that_are_all_missing_are_told(remote, screen):
+    remote.entries.clear()
+    remote.wanted = ("mp-98", "mp-99")
+    for changes in ({}, {"sync": False}):
+        with pytest.raises(EmptySourceError, match=r"asked for by id \(2\): mp-98, mp-99; check these ids"):
+            screen(**changes)
+
+
+def test_what_a_sync_that_was_cut_off_did_not_come_to_is_not_missing(remote, screen, monkeypatch):
+    remote.wanted, remote.fails_at_fetch = ("mp-1", "mp-2", "mp-3"), 2
+    with pytest.raises(SourceError, match="cut"):
+        screen()
+    messages = []
+    monkeypatch.setattr("flows.progress.SilentReporter.message", lambda _self, text: messages.append(text))
+    done = screen(sync=False)
+    assert (done.n_with_result, done.not_found) == (2, ())
+    assert any("Not fetched yet" in text and "(1): mp-3; run `lihop sync" in text for text in messages)
+
+
 def test_the_store_is_screened_without_looking(remote, screen):
     with pytest.raises(EmptySourceError, match="lihop sync --source mp"):
         screen(sync=False)

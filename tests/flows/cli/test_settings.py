@@ -78,3 +78,50 @@ class TestSettings:
         assert screen_parameters(resolve({"source": "files", "path": "c"})).path == "c"
         with pytest.raises(ValidationError, match="goes with the source 'files'"):
             screen_parameters(resolve({"source": "reference", "path": "c"}))
+
+
+class TestKeys:
+    """A key that somebody wrote where it does not belong is not told."""
+
+    KEY = "k3yk3yk3yk3yk3yk3yk3yk3yk3yk3y12"
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            'mp_api_key = "KEY"\n',
+            '[mp]\napi_key = "KEY"\n',
+            '[mp]\nmp_apikey = "KEY"\n',
+        ],
+    )
+    def test_in_the_file(self, lihop, tmp_path, text):
+        (tmp_path / "lihop.toml").write_text(text.replace("KEY", self.KEY))
+        result = lihop("rank")
+        assert result.code == 2
+        assert result.is_one_message
+        assert self.KEY[:6] not in result.out + result.err
+        assert "set LIHOP_MP_API_KEY in the environment instead" in result.err
+
+    @pytest.mark.parametrize(
+        ("name", "given"),
+        [
+            ("LIHOP_MP", '{"api_key": "KEY"}'),
+            ("LIHOP_MP", '{"voltage_min_v": 4, "voltage_max_v": 3, "api_key": "KEY"}'),
+            ("LIHOP_MP", '["KEY"]'),
+            ("LIHOP_MP", '"KEY"'),
+            ("LIHOP_OPTIMADE", '{"token": "KEY", "password": {"of": "KEY"}}'),
+            ("LIHOP_OPTIMADE", '{"base_urls": ["http://me:KEY@db.org/?api_key=KEY"]}'),
+            ("LIHOP_OPTIMADE", '{"max_entries": {"api_key": "KEY", "many": 3}}'),
+        ],
+    )
+    def test_in_the_environment(self, lihop, monkeypatch, name, given):
+        monkeypatch.setenv(name, given.replace("KEY", self.KEY))
+        result = lihop("rank")
+        assert result.code == 2
+        assert result.is_one_message
+        assert self.KEY[:6] not in result.out + result.err
+
+    def test_what_a_query_got_wrong_is_still_told(self, lihop, monkeypatch):
+        monkeypatch.setenv("LIHOP_MP", '{"voltage_min_v": 4, "voltage_max_v": 3}')
+        result = lihop("rank")
+        assert "voltage_min_v 4 is above voltage_max_v 3" in result.err
+        assert "given: {'voltage_min_v': 4, 'voltage_max_v': 3}" in result.err

@@ -64,6 +64,19 @@ def test_flags_become_the_query(lihop, asked, tmp_path):
     assert (query.e_above_hull_max_ev, query.include_gnome, query.max_sites) == (0.05, True, 40)
 
 
+def test_most_sites_from_the_settings_are_asked_for_too(lihop, asked, monkeypatch, tmp_path):
+    flags = ["sync", "--db", tmp_path / "x.duckdb", "--dry-run"]
+    (tmp_path / "lihop.toml").write_text("max_sites = 50\n")
+    assert lihop(*flags).code == 0
+    monkeypatch.setenv("LIHOP_MAX_SITES", "60")
+    assert lihop(*flags).code == 0
+    assert lihop(*flags, "--max-sites", "70").code == 0
+    # What the query has itself goes before what is set for all.
+    (tmp_path / "lihop.toml").write_text("[mp]\nmax_sites = 80\n")
+    assert lihop(*flags).code == 0
+    assert [query.max_sites for query in asked] == [50, 60, 70, 80]
+
+
 def test_none_lifts_a_bound(lihop, asked, tmp_path):
     flags = ["--db", tmp_path / "x.duckdb", "--dry-run"]
     assert lihop("sync", *flags, "--e-above-hull-max-ev", "none").code == 0
@@ -73,6 +86,16 @@ def test_none_lifts_a_bound(lihop, asked, tmp_path):
     assert result.code == 2
     assert result.is_one_message
     assert "given: 'nine'" in result.err
+
+
+def test_none_lifts_a_bound_in_the_settings_too(lihop, asked, monkeypatch, tmp_path):
+    flags = ["sync", "--db", tmp_path / "x.duckdb", "--dry-run"]
+    (tmp_path / "lihop.toml").write_text('[mp]\ne_above_hull_max_ev = "none"\n')
+    assert lihop(*flags).code == 0
+    monkeypatch.setenv("LIHOP_MP", '{"max_sites": "None"}')
+    assert lihop(*flags).code == 0
+    assert [query.e_above_hull_max_ev for query in asked] == [None, None]
+    assert [query.max_sites for query in asked] == [300, None]
 
 
 def test_settings_give_what_flags_leave_out(lihop, asked, tmp_path):

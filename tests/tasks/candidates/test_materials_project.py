@@ -148,6 +148,15 @@ def test_a_gnome_entry_is_left_out_where_the_server_does_not_listen(mp_server):
     assert format_identifier(name, legacy=True) not in indexed(source)
 
 
+@pytest.mark.parametrize("kind", ["materials", "electrodes"])
+def test_a_named_gnome_entry_is_absent_where_the_server_does_not_listen(mp_server, kind):
+    name = mp_server.world.ids(ion="Li")[0]
+    mp_server.faults.malform(name, put={"builder_meta": {"batch_id": "gnome_r2scan_statics"}})
+    source = MaterialsProjectSource(MaterialsProjectQuery(kind=kind, material_ids=(name,)))
+    assert [(one.entry_id, one.absent) for one in indexed(source).values()] == [(source.named()[0], True)]
+    assert source.fetch(source.named()).vanished == tuple(source.named())
+
+
 def test_ids_in_either_spelling_whatever_the_bounds(mp_server):
     far = max(mp_server.world.ids(ion="Li"), key=lambda one: mp_server.world.find(one).e_hull_ev)
     number = mp_server.world.find(far).number

@@ -137,6 +137,17 @@ def test_a_key_that_a_server_repeats_is_not_told(monkeypatch, waits, caplog, bef
     assert KEY[:6] not in told(caught) + caplog.text
 
 
+@pytest.mark.parametrize("said", [KEY, "".join(f"\\u{ord(letter):04x}" for letter in KEY)])
+def test_an_answer_that_repeats_the_key_is_refused(monkeypatch, waits, caplog, said):
+    body = f'{{"data": [{{"material_id": "{said}"}}], "meta": {{"total_doc": 1}}}}'.encode()
+    with answering(monkeypatch, lambda handler: send(handler, 200, body)) as keys:
+        source = MaterialsProjectSource(QUERY, sleep=waits.append)
+        with caplog.at_level(logging.DEBUG), pytest.raises(MaterialsProjectError, match="repeats") as caught:
+            names(source)
+    assert keys == [KEY]
+    assert KEY[:6] not in told(caught) + caplog.text
+
+
 def test_an_answer_that_stalls_is_given_up_in_time(monkeypatch, waits):
     over = threading.Event()
 

@@ -156,6 +156,8 @@ def test_a_bad_filter_is_refused_before_anything_is_sent(server: OptimadeServer)
     ("asked", "why"),
     [
         ({"base_urls": ("http://example.org",)}, "is not https"),
+        ({"base_urls": ("https://x.org/?api_key=secret",)}, "holds a query"),
+        ({"base_urls": ("https://x.org/v1/structures?api_key=secret",)}, "holds a query"),
         ({"base_urls": ("https://x.org/v1", "https://x.org")}, "one is there twice"),
         ({"base_urls": ()}, "at least 1"),
         ({"working_ion": "Lithium"}, "no element symbol"),
