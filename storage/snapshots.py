@@ -14,6 +14,7 @@ from storage.database import DEFAULT_WAIT_S, copying, locked, publish, wal_of
 from storage.errors import CorruptDatabaseError, DatabaseMissingError, StorageError
 from storage.fingerprints import fingerprint, note_copies
 from storage.inspection import inspect
+from storage.published import keep_answers
 from storage.snapshot_files import Snapshot, described, facts_path, keep_copy, kept_in, measured, stamp
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def take(
     if target.exists():
         raise StorageError(f"there is a file at {target} already; give another --to, or move it aside")
     with copying(paths, wait_s) as connection:
+        # It is read as a published copy is, and says what was recorded since the last one too.
+        keep_answers(connection)
         facts = measured(connection)
         connection.execute(f"CHECKPOINT {ALIAS}")
         connection.close()

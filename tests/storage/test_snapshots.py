@@ -5,6 +5,7 @@ import shutil
 
 import pytest
 
+from storage import queries
 from storage.database import reading, writing
 from storage.errors import CorruptDatabaseError, DatabaseMissingError, StorageError
 from storage.inspection import inspect
@@ -56,6 +57,18 @@ def test_a_snapshot_is_what_was_recorded(recorder, make):
     assert noted["schema_version"] == kept.facts.schema_version
     assert noted["bytes"] == kept.path.stat().st_size
     assert kept_in(recorder.paths.snapshots) == [kept]
+    assert inspect(kept.path).facts == kept.facts
+
+
+@pytest.mark.parametrize("published", [True, False])
+def test_a_snapshot_ranks_what_was_recorded_since_the_last_copy(recorder, make, published):
+    if published:
+        recorder.record(rows=[make.run(), *make.material("m1", 0.5)])
+        recorder.publish()
+    recorder.record(rows=[make.run(), *make.material("m2", 0.3)])
+    kept, _ = take(recorder.paths)
+    expected = ["m2", "m1"] if published else ["m2"]
+    assert [row["material_id"] for row in queries.rankings(kept.path)] == expected
     assert inspect(kept.path).facts == kept.facts
 
 
