@@ -28,7 +28,7 @@ from storage.fingerprints import check_copy, fingerprint, note_copies
 from storage.places import DatabasePaths, make_folder, refuse_folder, unwritable
 from storage.published import keep_answers
 from storage.schema import applied_steps, check_version, migrate, migrations, pending_steps
-from storage.snapshot_files import Facts, keep_copy, kept_in, measured, remedy, stamp
+from storage.snapshot_files import Facts, keep_copy, kept_in, measured, remedy, stamp, time_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -292,7 +292,8 @@ def _keep_before_upgrade(paths: DatabasePaths, facts: Facts) -> None:
     if not any(
         one.path.name.startswith(prefix) and one.fingerprint == present for one in kept_in(paths.snapshots)
     ):
-        keep_copy(paths.working, paths.snapshots / f"{prefix}{stamp()}.duckdb", facts)
+        at = time_in(paths.snapshots)
+        keep_copy(paths.working, paths.snapshots / f"{prefix}{stamp(at)}.duckdb", facts, at)
 
 
 def _holder(paths: DatabasePaths) -> str:

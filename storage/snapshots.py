@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from storage.errors import CorruptDatabaseError, DatabaseMissingError, StorageEr
 from storage.fingerprints import fingerprint, note_copies
 from storage.inspection import inspect
 from storage.published import keep_answers
-from storage.snapshot_files import Snapshot, described, facts_path, keep_copy, kept_in, measured, stamp
+from storage.snapshot_files import Snapshot, described, facts_path, keep_copy, kept_in, measured, stamp, time_in
 
 if TYPE_CHECKING:
     from storage.places import DatabasePaths
@@ -79,26 +80,29 @@ def take(
         raise DatabaseMissingError(
             f"there is no database at {paths.published}. Run `lihop screen` first, or give --db"
         )
-    target = paths.snapshots / f"{stamp()}.duckdb" if to is None else to.absolute()
-    if target.exists():
-        raise StorageError(f"there is a file at {target} already; give another --to, or move it aside")
+    if to is not None and to.exists():
+        raise StorageError(f"there is a file at {to.absolute()} already; give another --to, or move it aside")
     with copying(paths, wait_s) as connection:
         # It is read as a published copy is, and says what was recorded since the last one too.
         keep_answers(connection)
         facts = measured(connection)
         connection.execute(f"CHECKPOINT {ALIAS}")
         connection.close()
-        kept = keep_copy(paths.working, target, facts)
-    return kept, [] if keep is None else _remove_older(paths, keep)
+        at = time_in(paths.snapshots)
+        target = paths.snapshots / f"{stamp(at)}.duckdb" if to is None else to.absolute()
+        kept = keep_copy(paths.working, target, facts, at)
+        return kept, [] if keep is None else _remove_older(paths, keep, kept.path)
 
 
-def _remove_older(paths: DatabasePaths, keep: int) -> list[Path]:
-    """Remove all but the newest snapshots that somebody asked for."""
+def _remove_older(paths: DatabasePaths, keep: int, newest: Path) -> list[Path]:
+    """Remove all but the newest snapshots that somebody asked for, and never the one just made."""
     asked = [one.path for one in kept_in(paths.snapshots) if not one.path.name.startswith("before-")]
-    for path in asked[keep:]:
+    older = [path for path in asked if path != newest]
+    gone = older[keep - (len(asked) - len(older)) :]
+    for path in gone:
         facts_path(path).unlink(missing_ok=True)
-        path.unlink()
-    return asked[keep:]
+        path.unlink(missing_ok=True)
+    return gone
 
 
 def restore(
@@ -187,7 +191,7 @@ def _refuse_readable(paths: DatabasePaths, source: Path, wait_s: float) -> None:
 
 def _put(paths: DatabasePaths, source: Path) -> list[Path]:
     """Move what is there aside and put a file in its place; at a kill all of it lies somewhere."""
-    name = stamp()
+    name = stamp(datetime.now(UTC))
     replaced: list[Path] = []
     if source != paths.published and paths.published.exists():
         _keep_aside(paths.published, paths.replaced / f"{name}.published.duckdb", replaced)

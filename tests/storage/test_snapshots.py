@@ -1,7 +1,9 @@
 """A snapshot is a whole copy of its moment, and is put back without anything being deleted."""
 
 import json
+import os
 import shutil
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -11,7 +13,7 @@ from storage.errors import CorruptDatabaseError, DatabaseMissingError, StorageEr
 from storage.inspection import inspect
 from storage.places import paths_of
 from storage.recorder import Recorder
-from storage.snapshot_files import facts_path, kept_in
+from storage.snapshot_files import facts_path, kept_in, time_in
 from storage.snapshots import restore, take
 
 
@@ -93,6 +95,25 @@ def test_older_snapshots_go_and_those_before_an_upgrade_stay(recorder):
     assert not any(facts_path(path).exists() for path in removed)
     with pytest.raises(StorageError, match="1 or more"):
         take(recorder.paths, keep=0)
+
+
+def test_under_a_clock_that_was_set_back_the_newest_is_the_latest_and_stays(recorder, make):
+    ahead = time_in(recorder.paths.snapshots) + timedelta(days=400)
+    first, _ = take(recorder.paths)
+    noted = json.loads(facts_path(first.path).read_text()) | {"taken_at": ahead.isoformat()}
+    facts_path(first.path).write_text(json.dumps(noted))
+    recorder.record(rows=[make.stage_result("k2")])
+    second, removed = take(recorder.paths, keep=1)
+    assert removed == [first.path]
+    assert kept_in(recorder.paths.snapshots) == [second]
+    assert datetime.fromisoformat(second.taken_at) == ahead + timedelta(microseconds=1)
+    os.utime(second.path, (2**32, 2**32))  # of which nothing is noted any more
+    facts_path(second.path).unlink()
+    third, removed = take(recorder.paths, keep=2)
+    assert removed == []
+    assert [one.path for one in kept_in(recorder.paths.snapshots)] == [third.path, second.path]
+    assert third.path.name > second.path.name
+    assert restore(recorder.paths, confirmed=True).source == third.path
 
 
 def test_nothing_is_not_kept(tmp_path):
