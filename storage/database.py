@@ -244,7 +244,7 @@ def _create(paths: DatabasePaths) -> None:
         return
     with (
         explaining(paths.working),
-        _fresh(paths.taking_over),
+        fresh(paths.taking_over),
         atomic.replacing(paths.working, paths.taking_over) as temporary,
         closing(connect(paths.work)) as connection,
     ):
@@ -255,7 +255,7 @@ def _create(paths: DatabasePaths) -> None:
 
 
 @contextmanager
-def _fresh(path: Path) -> Iterator[None]:
+def fresh(path: Path) -> Iterator[None]:
     """See to it that nothing lies at a path before a database is made there, and no log of one after it."""
     path.unlink(missing_ok=True)
     wal_of(path).unlink(missing_ok=True)
@@ -293,7 +293,8 @@ def _keep_before_upgrade(paths: DatabasePaths, facts: Facts) -> None:
         one.path.name.startswith(prefix) and one.fingerprint == present for one in kept_in(paths.snapshots)
     ):
         at = time_in(paths.snapshots)
-        keep_copy(paths.working, paths.snapshots / f"{prefix}{stamp(at)}.duckdb", facts, at)
+        target = paths.snapshots / f"{prefix}{stamp(at)}.duckdb"
+        keep_copy(paths.working, target, facts, at, paths.keeping(paths.snapshots))
 
 
 def _holder(paths: DatabasePaths) -> str:

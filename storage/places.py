@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,18 @@ class DatabasePaths:
     def taking_over(self) -> Path:
         """Return the file that becomes the working one where a published copy is gone on from."""
         return self.work / "working.tmp"
+
+    @property
+    def vacuuming(self) -> Path:
+        """Return the file that becomes the working one where it is rebuilt."""
+        return self.work / "vacuuming.tmp"
+
+    def keeping(self, folder: Path) -> Path:
+        """Return the file that becomes a kept copy in a folder, where copies of other databases may lie too.
+
+        It goes by one name, under the recorder's lock: the next copy is written over what a kill left of one.
+        """
+        return folder / f".{hashlib.sha256(str(self.published).encode()).hexdigest()[:32]}.keeping.tmp"
 
     @property
     def note(self) -> Path:

@@ -95,12 +95,13 @@ def measured(connection: duckdb.DuckDBPyConnection) -> Facts:
     return Facts(0 if version is None else int(version), rows)
 
 
-def keep_copy(source: Path, target: Path, facts: Facts, at: datetime) -> Snapshot:
+def keep_copy(source: Path, target: Path, facts: Facts, at: datetime, temporary: Path) -> Snapshot:
     """Copy a database file that nobody writes to, with its facts and a time beside it, durably.
 
-    A kill leaves no copy, or a whole one of which perhaps nothing is noted.
+    It is written to the temporary path first. A kill leaves no copy there, or a whole one of which
+    perhaps nothing is noted.
     """
-    atomic.copy_file(source, target)
+    atomic.copy_file(source, target, temporary)
     kept = Snapshot(target, at.isoformat(), target.stat().st_size, fingerprint(target), facts)
     noted = {name: value for name, value in kept.as_dict().items() if name not in {"name", "path"}}
     atomic.write_text(facts_path(target), json.dumps(noted, indent=2, sort_keys=True) + "\n")

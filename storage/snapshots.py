@@ -90,7 +90,7 @@ def take(
         connection.close()
         at = time_in(paths.snapshots)
         target = paths.snapshots / f"{stamp(at)}.duckdb" if to is None else to.absolute()
-        kept = keep_copy(paths.working, target, facts, at)
+        kept = keep_copy(paths.working, target, facts, at, paths.keeping(target.parent))
         return kept, [] if keep is None else _remove_older(paths, keep, kept.path)
 
 
@@ -194,28 +194,29 @@ def _put(paths: DatabasePaths, source: Path) -> list[Path]:
     name = stamp(datetime.now(UTC))
     replaced: list[Path] = []
     if source != paths.published and paths.published.exists():
-        _keep_aside(paths.published, paths.replaced / f"{name}.published.duckdb", replaced)
+        _keep_aside(paths, paths.published, f"{name}.published.duckdb", replaced)
     if source != paths.working:
         if paths.working.exists():
-            _keep_aside(paths.working, paths.replaced / f"{name}.duckdb", replaced)
+            _keep_aside(paths, paths.working, f"{name}.duckdb", replaced)
         if wal_of(paths.working).exists():
             # A log of the file that was must not be replayed onto the one that will be.
             target = wal_of(paths.replaced / f"{name}.duckdb")
             target.parent.mkdir(parents=True, exist_ok=True)
             wal_of(paths.working).replace(target)
             replaced.append(target)
-        atomic.copy_file(source, paths.working)
+        atomic.copy_file(source, paths.working, paths.taking_over)
     # Whatever lies in the published place is kept aside by now, and may be overwritten.
     note_copies(paths.note, paths.published, paths.working)
     return replaced
 
 
-def _keep_aside(path: Path, target: Path, replaced: list[Path]) -> None:
+def _keep_aside(paths: DatabasePaths, path: Path, name: str, replaced: list[Path]) -> None:
     """Give a file a second name, under which it stays when another takes its first one."""
+    target = paths.replaced / name
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(path, target)
     except OSError:  # a file system without links
-        atomic.copy_file(path, target)
+        atomic.copy_file(path, target, paths.keeping(target.parent))
     atomic.sync_folder(target.parent)
     replaced.append(target)
