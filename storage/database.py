@@ -294,7 +294,10 @@ def _keep_before_upgrade(paths: DatabasePaths, facts: Facts) -> None:
     ):
         at = time_in(paths.snapshots)
         target = paths.snapshots / f"{prefix}{stamp(at)}.duckdb"
-        keep_copy(paths.working, target, facts, at, paths.keeping(paths.snapshots))
+        try:
+            keep_copy(paths.working, target, facts, at, paths.keeping(paths.snapshots))
+        except OSError as error:
+            raise unwritable(paths, error) from error
 
 
 def _holder(paths: DatabasePaths) -> str:

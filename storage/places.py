@@ -116,7 +116,7 @@ def make_folder(paths: DatabasePaths, folder: Path) -> None:
         raise unwritable(paths, error) from error
 
 
-def refuse_folder(path: Path) -> None:
+def refuse_folder(path: Path, option: str = "--db") -> None:
     """Refuse a folder where a file is wanted.
 
     Raises
@@ -125,7 +125,7 @@ def refuse_folder(path: Path) -> None:
         With a file that it may hold.
     """
     if path.is_dir():
-        raise StorageError(f"{path} is a folder; give a file as --db, such as {path / DEFAULT_NAME}")
+        raise StorageError(f"{path} is a folder; give a file as {option}, such as {path / DEFAULT_NAME}")
 
 
 def unwritable(paths: DatabasePaths, error: OSError) -> StorageError:

@@ -5,9 +5,10 @@ import shutil
 from contextlib import closing
 
 import duckdb
+import filelock
 import pytest
 
-from storage import vacuum
+from storage import deletion, vacuum
 from storage.checks import check
 from storage.connections import attach
 from storage.database import STORAGE_VERSION, writing
@@ -16,6 +17,7 @@ from storage.inspection import inspect, schema_of
 from storage.places import paths_of
 from storage.recorder import Recorder
 from storage.records import ROW_TYPES
+from storage.shard_files import there
 from storage.shards import write_shard
 
 BATCH = "hops-0a1b"
@@ -197,6 +199,22 @@ def test_shards_of_a_run_at_work_are_left_to_it(recorder, make, ahead):
     assert (done.shards_removed, done.shards_in_use) == (0, 4)
     assert vacuum.vacuum(recorder.paths, force=True).shards_removed == 4
     assert not mine.exists()
+
+
+def test_shards_of_a_deleted_run_go_under_the_lock(recorder, monkeypatch):
+    unlocked = []
+
+    def looking(folder):
+        try:
+            with filelock.FileLock(recorder.paths.lock).acquire(timeout=0):
+                unlocked.append(folder)
+        except filelock.Timeout:
+            pass
+        return there(folder)
+
+    monkeypatch.setattr(deletion, "shards_there", looking)
+    assert deletion.delete_runs(recorder.paths, ["r1"], results=True).shards == 2
+    assert unlocked == []
 
 
 def test_a_copy_that_differs_replaces_nothing(recorder, monkeypatch):

@@ -3,6 +3,8 @@
 import json
 import os
 import shutil
+import subprocess
+import sys
 from datetime import datetime, timedelta
 
 import pytest
@@ -165,6 +167,49 @@ def test_the_log_of_the_replaced_file_is_not_replayed(recorder):
     done = restore(recorder.paths)
     assert b"of the other file" in {path.read_bytes() for path in done.replaced}
     assert _keys(recorder.paths.published) == ["k1"]
+
+
+def _left_with_a_log(path):
+    """Write into a database file as a program does that is killed then."""
+    statement = "INSERT INTO stage_results SELECT * REPLACE ('theirs' AS stage_key) FROM stage_results"
+    script = (
+        f"import duckdb, os; c = duckdb.connect({str(path)!r}); "
+        f"c.execute('SET wal_autocheckpoint = \"1GB\"'); c.execute({statement!r}); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert path.with_name(f"{path.name}.wal").exists()
+
+
+def test_a_file_that_lies_beside_its_log_is_not_restored_by_half(recorder, tmp_path):
+    kept, _ = take(recorder.paths, to=tmp_path / "mine.duckdb")
+    facts_path(kept.path).unlink()
+    _left_with_a_log(kept.path)
+    before = recorder.paths.working.read_bytes()
+    with pytest.raises(StorageError, match=r"mine\.duckdb\.wal, which would not be restored"):
+        restore(recorder.paths, str(kept.path), confirmed=True)
+    assert recorder.paths.working.read_bytes() == before
+    kept.path.with_name("mine.duckdb.wal").unlink()
+    assert restore(recorder.paths, str(kept.path), confirmed=True).rows["stage_results"] == 1
+
+
+@pytest.mark.parametrize(("which", "keys"), [("published", ["k1"]), ("working", ["k1", "theirs"])])
+def test_what_is_said_to_be_restored_is_what_is_there(recorder, which, keys):
+    _left_with_a_log(getattr(recorder.paths, which))
+    done = restore(recorder.paths, which, confirmed=True)
+    assert done.rows["stage_results"] == len(keys)
+    assert _keys(recorder.paths.published) == keys
+
+
+def test_a_place_that_cannot_be_written_is_one_message(recorder, tmp_path):
+    with pytest.raises(StorageError, match=r"is a folder; give a file as --to, such as .*lihop\.duckdb"):
+        take(recorder.paths, to=tmp_path)
+    (tmp_path / "file").write_text("")
+    for to in (tmp_path / "file" / "a.duckdb", tmp_path / f"{'x' * 300}.duckdb"):
+        with pytest.raises(StorageError, match="give a --to in a folder that can be written"):
+            take(recorder.paths, to=to)
+    recorder.paths.snapshots.write_text("")
+    with pytest.raises(StorageError, match="cannot write in"):
+        take(recorder.paths)
 
 
 @pytest.mark.parametrize("harm", [_spoil, _cut, _empty])
