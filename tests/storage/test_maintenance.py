@@ -243,6 +243,45 @@ def test_a_damaged_file_is_not_vacuumed(recorder):
     assert recorder.paths.working.read_bytes() == content
 
 
+def test_a_vacuum_mends_blocks_that_no_row_lies_in(recorder, make):
+    rows = [make.stage_result(f"key-{n}", structure_hash="x" * 200) for n in range(20_000)]
+    recorder.record(rows=rows)
+    recorder.forget([row.stage_key for row in rows])
+    recorder.publish()
+    path = recorder.paths.working
+    spoilt = bytearray(path.read_bytes())
+    n_spoilt = 0
+    for place in range(12288 + 1000, len(spoilt), 262_144):
+        spoilt[place] ^= 1
+        path.write_bytes(spoilt)
+        try:
+            inspect(path, blocks=False)
+            n_spoilt += 1
+        except StorageError:
+            spoilt[place] ^= 1
+    assert n_spoilt > 3
+    path.write_bytes(spoilt)
+    found = _bad(recorder)["working file"]
+    assert f"({n_spoilt} in all). Every row can be read: it may be of an index, or unused" in found.detail
+    assert f"lihop db vacuum --db {recorder.paths.published}" in found.remedy
+    vacuum.vacuum(recorder.paths)
+    assert _bad(recorder) == {}
+    assert inspect(path).facts.rows["stage_results"] == 3
+    recorder.record(rows=[make.stage_result("key-1")])
+    assert recorder.known_stage_keys(["key-1", "key-2", "hops-m1"]) == {"key-1", "hops-m1"}
+
+
+def test_a_part_of_a_block_that_a_kill_left_is_no_damage(recorder):
+    path = recorder.paths.published
+    content = path.read_bytes()
+    path.write_bytes(content + b"half a block" * 1000)
+    inspect(path)
+    # A block of which the file's header knows must be whole.
+    path.write_bytes(content[:-1000])
+    with pytest.raises(StorageError, match=r"damaged|cannot be"):
+        inspect(path)
+
+
 def test_a_foreign_copy_stops_a_vacuum_before_it_begins(recorder, make, tmp_path):
     other = Recorder(tmp_path / "other.duckdb")
     other.record(rows=[make.stage_result("theirs")])
