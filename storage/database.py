@@ -28,7 +28,7 @@ from storage.fingerprints import check_copy, fingerprint, note_copies
 from storage.places import DatabasePaths, make_folder, refuse_folder, unwritable
 from storage.published import keep_answers
 from storage.schema import applied_steps, check_version, migrate, migrations, pending_steps
-from storage.snapshot_files import Facts, keep_copy, kept_in, measured, remedy, stamp
+from storage.snapshot_files import Facts, keep_copy, kept_in, measured, remedy, stamp, time_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -244,7 +244,7 @@ def _create(paths: DatabasePaths) -> None:
         return
     with (
         explaining(paths.working),
-        _fresh(paths.taking_over),
+        fresh(paths.taking_over),
         atomic.replacing(paths.working, paths.taking_over) as temporary,
         closing(connect(paths.work)) as connection,
     ):
@@ -255,7 +255,7 @@ def _create(paths: DatabasePaths) -> None:
 
 
 @contextmanager
-def _fresh(path: Path) -> Iterator[None]:
+def fresh(path: Path) -> Iterator[None]:
     """See to it that nothing lies at a path before a database is made there, and no log of one after it."""
     path.unlink(missing_ok=True)
     wal_of(path).unlink(missing_ok=True)
@@ -292,7 +292,12 @@ def _keep_before_upgrade(paths: DatabasePaths, facts: Facts) -> None:
     if not any(
         one.path.name.startswith(prefix) and one.fingerprint == present for one in kept_in(paths.snapshots)
     ):
-        keep_copy(paths.working, paths.snapshots / f"{prefix}{stamp()}.duckdb", facts)
+        at = time_in(paths.snapshots)
+        target = paths.snapshots / f"{prefix}{stamp(at)}.duckdb"
+        try:
+            keep_copy(paths.working, target, facts, at, paths.keeping(paths.snapshots))
+        except OSError as error:
+            raise unwritable(paths, error) from error
 
 
 def _holder(paths: DatabasePaths) -> str:

@@ -108,13 +108,15 @@ def delete_runs(
                 "--force if its process is dead"
             )
         rows, stems = _delete(connection, run_ids, results=results, keep=dry_run)
-    files = _files_of(paths, stems)
+        # Under the lock: whoever records next may write, and name, shards of the same names again.
+        files = _files_of(paths, stems)
+        if not dry_run:
+            # Kills from here on leave files that `lihop db vacuum` removes.
+            for one in files:
+                one.path.unlink(missing_ok=True)
+            for run in run_ids:
+                _manifest(paths, run).unlink(missing_ok=True)
     if not dry_run:
-        # Kills from here on leave files that `lihop db vacuum` removes.
-        for one in files:
-            one.path.unlink(missing_ok=True)
-        for run in run_ids:
-            _manifest(paths, run).unlink(missing_ok=True)
         publish(paths, wait_s)
     return Deleted(run_ids, rows, len(files), total(files), done=not dry_run)
 

@@ -13,7 +13,7 @@ from storage.blocks import damaged_blocks
 from storage.connections import attach, explaining
 from storage.errors import CorruptDatabaseError, SchemaMismatchError
 from storage.schema import applied_steps, check_version, migrations
-from storage.snapshot_files import Facts, measured, remedy
+from storage.snapshot_files import Facts, measured, published_of, remedy
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -30,7 +30,7 @@ class Inspected:
     schema: tuple[tuple[str, ...], ...]
 
 
-def inspect(path: Path, *, wait_s: float = 5.0) -> Inspected:
+def inspect(path: Path, *, wait_s: float = 5.0, blocks: bool = True) -> Inspected:
     """Read a database file through and return what it holds; it is not changed.
 
     Parameters
@@ -39,6 +39,8 @@ def inspect(path: Path, *, wait_s: float = 5.0) -> Inspected:
         A database file that nobody writes to meanwhile.
     wait_s : float
         How long to wait while another program has it open.
+    blocks : bool
+        Look also at the blocks that no row lies in: an index's, and those that nothing uses.
 
     Raises
     ------
@@ -57,11 +59,14 @@ def inspect(path: Path, *, wait_s: float = 5.0) -> Inspected:
             _read_through(connection, path, table)
         schema = schema_of(connection)
     # A query reads rows and not, say, the index of a primary key, which the next write would trip over.
-    damaged = damaged_blocks(path)
+    damaged = damaged_blocks(path) if blocks else []
     if damaged:
+        published = published_of(path)
+        anew = "" if path == published else f"`lihop db vacuum --db {published}` writes the file anew; or "
         raise CorruptDatabaseError(
             f"{path} is damaged: block {', '.join(map(str, damaged[:5]))} of it is not what was written "
-            f"({len(damaged)} in all). What to do: {remedy(path)}"
+            f"({len(damaged)} in all). Every row can be read: it may be of an index, or unused. "
+            f"What to do: {anew}{remedy(path)}"
         )
     return Inspected(facts, schema)
 

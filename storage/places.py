@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,6 +47,18 @@ class DatabasePaths:
     def taking_over(self) -> Path:
         """Return the file that becomes the working one where a published copy is gone on from."""
         return self.work / "working.tmp"
+
+    @property
+    def vacuuming(self) -> Path:
+        """Return the file that becomes the working one where it is rebuilt."""
+        return self.work / "vacuuming.tmp"
+
+    def keeping(self, folder: Path) -> Path:
+        """Return the file that becomes a kept copy in a folder, where copies of other databases may lie too.
+
+        It goes by one name, under the recorder's lock: the next copy is written over what a kill left of one.
+        """
+        return folder / f".{hashlib.sha256(str(self.published).encode()).hexdigest()[:32]}.keeping.tmp"
 
     @property
     def note(self) -> Path:
@@ -103,7 +116,7 @@ def make_folder(paths: DatabasePaths, folder: Path) -> None:
         raise unwritable(paths, error) from error
 
 
-def refuse_folder(path: Path) -> None:
+def refuse_folder(path: Path, option: str = "--db") -> None:
     """Refuse a folder where a file is wanted.
 
     Raises
@@ -112,7 +125,7 @@ def refuse_folder(path: Path) -> None:
         With a file that it may hold.
     """
     if path.is_dir():
-        raise StorageError(f"{path} is a folder; give a file as --db, such as {path / DEFAULT_NAME}")
+        raise StorageError(f"{path} is a folder; give a file as {option}, such as {path / DEFAULT_NAME}")
 
 
 def unwritable(paths: DatabasePaths, error: OSError) -> StorageError:

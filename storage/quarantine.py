@@ -35,7 +35,7 @@ def set_aside(shard: Path, folder: Path, reason: str) -> Path | None:
     """
     if not shard.is_file():
         return None
-    target = folder / f"{stamp()}-{shard.name}"
+    target = folder / f"{stamp(datetime.now(UTC))}-{shard.name}"
     # The note comes first: at a kill there is no shard in quarantine of which nobody knows why.
     atomic.write_text(
         target.with_name(f"{target.name}.txt"),

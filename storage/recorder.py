@@ -136,9 +136,9 @@ class Recorder:
         """
         with writing(self.paths, self.wait_s) as connection:
             found = connection.execute(
-                "UPDATE runs SET status = $status, finished_at = $now, n_candidates = $n_candidates, "
-                "n_computed = $n_computed, n_reused = $n_reused, n_failed = $n_failed "
-                "WHERE run_id = $run_id RETURNING run_id",
+                "UPDATE runs SET status = $status, finished_at = greatest(started_at, $now), "
+                "n_candidates = $n_candidates, n_computed = $n_computed, n_reused = $n_reused, "
+                "n_failed = $n_failed WHERE run_id = $run_id RETURNING run_id",
                 {
                     "status": status,
                     "now": datetime.now(UTC).replace(tzinfo=None),

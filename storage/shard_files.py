@@ -49,7 +49,8 @@ class ShardFiles:
     missing : tuple of str
         Batches that recorded stages name and of which nothing is there.
     in_use : tuple of ShardFile
-        Not needed, but written since the earliest unfinished run started, which may be about to read them.
+        Not needed, while a run has not ended that may be about to read them. Whether they were there before
+        it nobody can tell: the clocks of whoever records and of the disk may differ.
     """
 
     needed: tuple[ShardFile, ...]
@@ -84,11 +85,11 @@ def shard_files(
             "SELECT DISTINCT shard FROM stage_results WHERE shard IS NOT NULL"
         ).fetchall()
     }
-    since = None if ignore_runs else _earliest_unfinished(connection)
+    at_work = not ignore_runs and _any_unfinished(connection)
     sorted_: dict[str, list[ShardFile]] = {"needed": [], "spent": [], "orphaned": [], "in_use": []}
     for one in there(paths.shards):
         kind = _kind(one.path.name, named)
-        if kind != "needed" and since is not None and one.written_at >= since:
+        if kind != "needed" and at_work:
             kind = "in_use"
         sorted_[kind].append(one)
     present = {_stem(one.path.name) for one in sorted_["needed"]}
@@ -135,9 +136,7 @@ def _stem(name: str) -> str:
     return name.split(".", maxsplit=1)[0]
 
 
-def _earliest_unfinished(connection: duckdb.DuckDBPyConnection) -> datetime | None:
-    """Return when the earliest run started that never ended; such a run may still be at work."""
-    (since,) = connection.execute("SELECT min(started_at) FROM runs WHERE status = 'running'").fetchone() or (
-        None,
-    )
-    return None if since is None else since.replace(tzinfo=UTC)
+def _any_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Tell whether a run never ended; such a run may still be at work."""
+    found = connection.execute("SELECT 1 FROM runs WHERE status = 'running' LIMIT 1").fetchone()
+    return found is not None

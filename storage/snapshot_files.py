@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from storage import atomic
@@ -66,9 +66,16 @@ class Snapshot:
         }
 
 
-def stamp() -> str:
-    """Return a name for what is kept now; later ones sort after earlier ones."""
-    return datetime.now(UTC).strftime(_STAMP)
+def time_in(folder: Path) -> datetime:
+    """Return the time of what is kept in a folder now: after all that is there, under any clock."""
+    now = datetime.now(UTC)
+    kept = kept_in(folder)
+    return max(now, datetime.fromisoformat(kept[0].taken_at) + timedelta(microseconds=1)) if kept else now
+
+
+def stamp(at: datetime) -> str:
+    """Return a name for what is kept at a time; later ones sort after earlier ones."""
+    return at.strftime(_STAMP)
 
 
 def measured(connection: duckdb.DuckDBPyConnection) -> Facts:
@@ -88,14 +95,14 @@ def measured(connection: duckdb.DuckDBPyConnection) -> Facts:
     return Facts(0 if version is None else int(version), rows)
 
 
-def keep_copy(source: Path, target: Path, facts: Facts) -> Snapshot:
-    """Copy a database file that nobody writes to, with its facts beside it, durably.
+def keep_copy(source: Path, target: Path, facts: Facts, at: datetime, temporary: Path) -> Snapshot:
+    """Copy a database file that nobody writes to, with its facts and a time beside it, durably.
 
-    A kill leaves no copy, or a whole one of which perhaps nothing is noted.
+    It is written to the temporary path first. A kill leaves no copy there, or a whole one of which
+    perhaps nothing is noted.
     """
-    atomic.copy_file(source, target)
-    taken_at = datetime.now(UTC).isoformat()
-    kept = Snapshot(target, taken_at, target.stat().st_size, fingerprint(target), facts)
+    atomic.copy_file(source, target, temporary)
+    kept = Snapshot(target, at.isoformat(), target.stat().st_size, fingerprint(target), facts)
     noted = {name: value for name, value in kept.as_dict().items() if name not in {"name", "path"}}
     atomic.write_text(facts_path(target), json.dumps(noted, indent=2, sort_keys=True) + "\n")
     return kept
@@ -112,7 +119,8 @@ def described(path: Path) -> Snapshot:
     try:
         noted = json.loads(facts_path(path).read_text(encoding="utf-8"))
         facts = Facts(int(noted["schema_version"]), {str(k): int(v) for k, v in noted["rows"].items()})
-        return Snapshot(path, str(noted["taken_at"]), size, str(noted["fingerprint"]), facts)
+        taken_at = datetime.fromisoformat(noted["taken_at"]).astimezone(UTC).isoformat()
+        return Snapshot(path, taken_at, size, str(noted["fingerprint"]), facts)
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         at = datetime.fromtimestamp(path.stat().st_mtime, UTC).isoformat()
         return Snapshot(path, at, size, None, None)

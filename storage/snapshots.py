@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from storage import atomic
-from storage.connections import ALIAS
+from storage.connections import ALIAS, attach
 from storage.database import DEFAULT_WAIT_S, copying, locked, publish, wal_of
 from storage.errors import CorruptDatabaseError, DatabaseMissingError, StorageError
 from storage.fingerprints import fingerprint, note_copies
 from storage.inspection import inspect
-from storage.snapshot_files import Snapshot, described, facts_path, keep_copy, kept_in, measured, stamp
+from storage.places import refuse_folder, unwritable
+from storage.published import keep_answers
+from storage.snapshot_files import (
+    Snapshot,
+    described,
+    facts_path,
+    keep_copy,
+    kept_in,
+    measured,
+    stamp,
+    time_in,
+)
 
 if TYPE_CHECKING:
     from storage.places import DatabasePaths
@@ -78,24 +90,51 @@ def take(
         raise DatabaseMissingError(
             f"there is no database at {paths.published}. Run `lihop screen` first, or give --db"
         )
-    target = paths.snapshots / f"{stamp()}.duckdb" if to is None else to.absolute()
-    if target.exists():
-        raise StorageError(f"there is a file at {target} already; give another --to, or move it aside")
+    if to is not None:
+        _refuse_taken(to.absolute())
     with copying(paths, wait_s) as connection:
+        # It is read as a published copy is, and says what was recorded since the last one too.
+        keep_answers(connection)
         facts = measured(connection)
         connection.execute(f"CHECKPOINT {ALIAS}")
         connection.close()
-        kept = keep_copy(paths.working, target, facts)
-    return kept, [] if keep is None else _remove_older(paths, keep)
+        at = time_in(paths.snapshots)
+        target = paths.snapshots / f"{stamp(at)}.duckdb" if to is None else to.absolute()
+        try:
+            kept = keep_copy(paths.working, target, facts, at, paths.keeping(target.parent))
+        except OSError as error:
+            raise unwritable(paths, error) if to is None else _unwritable_to(target, error) from error
+        return kept, [] if keep is None else _remove_older(paths, keep, kept.path)
 
 
-def _remove_older(paths: DatabasePaths, keep: int) -> list[Path]:
-    """Remove all but the newest snapshots that somebody asked for."""
+def _refuse_taken(target: Path) -> None:
+    """Refuse a place for a snapshot where something lies, or nothing can."""
+    try:
+        refuse_folder(target, "--to")
+        taken = target.exists()
+    except OSError as error:
+        raise _unwritable_to(target, error) from error
+    if taken:
+        raise StorageError(f"there is a file at {target} already; give another --to, or move it aside")
+
+
+def _unwritable_to(target: Path, error: OSError) -> StorageError:
+    """Return that a snapshot cannot be written where it was asked to be, and what to do."""
+    return StorageError(
+        f"cannot write {target}: {error.strerror}. Make room there, or give a --to in a folder that can be "
+        "written"
+    )
+
+
+def _remove_older(paths: DatabasePaths, keep: int, newest: Path) -> list[Path]:
+    """Remove all but the newest snapshots that somebody asked for, and never the one just made."""
     asked = [one.path for one in kept_in(paths.snapshots) if not one.path.name.startswith("before-")]
-    for path in asked[keep:]:
+    older = [path for path in asked if path != newest]
+    gone = older[keep - (len(asked) - len(older)) :]
+    for path in gone:
         facts_path(path).unlink(missing_ok=True)
-        path.unlink()
-    return asked[keep:]
+        path.unlink(missing_ok=True)
+    return gone
 
 
 def restore(
@@ -125,12 +164,15 @@ def restore(
     """
     source = _source(paths, which)
     with locked(paths, wait_s):
-        content = _checked(source, wait_s)
+        _check_whole(source, wait_s, logged=source in {paths.working, paths.published})
         if not confirmed:
             _refuse_readable(paths, source, wait_s)
         replaced = _put(paths, source)
+        # Of what is there now: a published copy comes without what another program logged beside it.
+        with closing(attach(paths.working, read_only=True, wait_s=wait_s)) as connection:
+            rows = measured(connection).rows
     publish(paths, wait_s)
-    return Restored(source, content, tuple(replaced))
+    return Restored(source, rows, tuple(replaced))
 
 
 def _source(paths: DatabasePaths, which: str) -> Path:
@@ -157,8 +199,14 @@ def _source(paths: DatabasePaths, which: str) -> Path:
     raise StorageError(f"there is no snapshot {which!r}; allowed are {names}, or the path of one")
 
 
-def _checked(source: Path, wait_s: float) -> dict[str, int]:
-    """Refuse a file that is damaged, or not what was noted of it; return its rows by table."""
+def _check_whole(source: Path, wait_s: float, *, logged: bool) -> None:
+    """Refuse a file that is damaged, not what was noted of it, or, unless `logged`, without its log."""
+    log = wal_of(source)
+    if log.exists() and not logged:
+        raise StorageError(
+            f"beside {source} lies a log of what was written into it since, {log.name}, which would not be "
+            "restored. Close it where it is open, or move the log aside to restore the file without it"
+        )
     found = inspect(source, wait_s=wait_s).facts
     noted = described(source)
     if noted.facts is not None and (noted.fingerprint, noted.facts) != (fingerprint(source), found):
@@ -166,7 +214,6 @@ def _checked(source: Path, wait_s: float) -> dict[str, int]:
             f"{source} is not the file that {facts_path(source).name} beside it was written of; restore "
             "another snapshot"
         )
-    return found.rows
 
 
 def _refuse_readable(paths: DatabasePaths, source: Path, wait_s: float) -> None:
@@ -184,31 +231,32 @@ def _refuse_readable(paths: DatabasePaths, source: Path, wait_s: float) -> None:
 
 def _put(paths: DatabasePaths, source: Path) -> list[Path]:
     """Move what is there aside and put a file in its place; at a kill all of it lies somewhere."""
-    name = stamp()
+    name = stamp(datetime.now(UTC))
     replaced: list[Path] = []
     if source != paths.published and paths.published.exists():
-        _keep_aside(paths.published, paths.replaced / f"{name}.published.duckdb", replaced)
+        _keep_aside(paths, paths.published, f"{name}.published.duckdb", replaced)
     if source != paths.working:
         if paths.working.exists():
-            _keep_aside(paths.working, paths.replaced / f"{name}.duckdb", replaced)
+            _keep_aside(paths, paths.working, f"{name}.duckdb", replaced)
         if wal_of(paths.working).exists():
             # A log of the file that was must not be replayed onto the one that will be.
             target = wal_of(paths.replaced / f"{name}.duckdb")
             target.parent.mkdir(parents=True, exist_ok=True)
             wal_of(paths.working).replace(target)
             replaced.append(target)
-        atomic.copy_file(source, paths.working)
+        atomic.copy_file(source, paths.working, paths.taking_over)
     # Whatever lies in the published place is kept aside by now, and may be overwritten.
     note_copies(paths.note, paths.published, paths.working)
     return replaced
 
 
-def _keep_aside(path: Path, target: Path, replaced: list[Path]) -> None:
+def _keep_aside(paths: DatabasePaths, path: Path, name: str, replaced: list[Path]) -> None:
     """Give a file a second name, under which it stays when another takes its first one."""
+    target = paths.replaced / name
     target.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(path, target)
     except OSError:  # a file system without links
-        atomic.copy_file(path, target)
+        atomic.copy_file(path, target, paths.keeping(target.parent))
     atomic.sync_folder(target.parent)
     replaced.append(target)

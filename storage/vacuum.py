@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage import atomic
 from storage.connections import ALIAS, attach, connect, quoted
-from storage.database import DEFAULT_WAIT_S, STORAGE_VERSION, publish, wal_of, writing
+from storage.database import DEFAULT_WAIT_S, STORAGE_VERSION, fresh, publish, writing
 from storage.errors import DatabaseMissingError, StorageError
 from storage.inspection import Inspected, inspect
 from storage.shard_files import ShardFile, shard_files, total
@@ -76,13 +76,11 @@ def vacuum(paths: DatabasePaths, *, force: bool = False, wait_s: float = DEFAULT
 
 def _rebuild(paths: DatabasePaths) -> None:
     """Replace the checkpointed working file by one that holds the same and nothing else."""
-    expected = inspect(paths.working)
-    with atomic.replacing(paths.working) as temporary:
-        try:
-            _copy_database(paths.working, temporary, paths.work)
-            _check_same(expected, inspect(temporary), paths.working)
-        finally:
-            wal_of(temporary).unlink(missing_ok=True)
+    # What no row lies in is not copied: where that alone is damaged, the copy is whole again.
+    expected = inspect(paths.working, blocks=False)
+    with fresh(paths.vacuuming), atomic.replacing(paths.working, paths.vacuuming) as temporary:
+        _copy_database(paths.working, temporary, paths.work)
+        _check_same(expected, inspect(temporary), paths.working)
 
 
 def _copy_database(source: Path, target: Path, scratch: Path) -> None:

@@ -148,6 +148,8 @@ def delete(
     if not yes:
         planned = delete_runs(paths, given, results=results, force=force, dry_run=True)
         _confirm(planned)
+        # What was confirmed, and not what `latest` has come to mean since.
+        given = list(planned.runs)
     done = delete_runs(paths, given, results=results, force=force)
     if as_json:
         print_json(done.as_dict())

@@ -84,6 +84,19 @@ def _text(value: object) -> str:
     for quote in "'\"":
         if quote not in text and text.isprintable():
             return f"{quote}{text}{quote}"
-    lines = text.splitlines()
     # A semicolon that begins a line would end the text.
-    return "\n;" + "\n".join(f" {line}" if line.startswith(";") else line for line in lines) + "\n;"
+    lines = [f" {line}" if line.startswith(";") else line for line in _joined(text.splitlines())]
+    return "\n;" + "\n".join(lines) + "\n;"
+
+
+def _joined(lines: list[str]) -> list[str]:
+    """Return lines of which only the first begins as a block does: readers look for one within a text too."""
+    joined: list[str] = []
+    for line in lines:
+        if not joined or not line.lstrip().lower().startswith("data_"):
+            joined.append(line)
+            continue
+        while len(joined) > 1 and not joined[-1].strip():
+            joined.pop()
+        joined[-1] += f" {line.lstrip()}"
+    return joined

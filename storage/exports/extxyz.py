@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
 
 NO_ATOM = "X"
 """ASE's symbol for a place that holds no atom: an empty site, a point of a path."""
+
+# All other text may be numbers, truth values or several of them to ASE, or lose characters.
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_.()+-]*")
+_NOT_TEXT = {"t", "f", "true", "false", "nan", "inf", "infinity", "none"}
 
 
 def write_frame(file: TextIO, atoms: Atoms) -> None:
@@ -23,11 +28,7 @@ def write_frame(file: TextIO, atoms: Atoms) -> None:
 
 def plain_text(value: object) -> object:
     """Return a value so that ASE reads it back as what it is: 12_0_1 is a number to Python, T is true."""
-    if not isinstance(value, str):
+    if not isinstance(value, str) or (_PLAIN.fullmatch(value) and value.lower() not in _NOT_TEXT):
         return value
-    try:
-        float(value)
-    except ValueError:
-        as_it_is = value.isprintable() and value and value.lower() not in {"t", "f", "true", "false"}
-        return value if as_it_is else f"_JSON {json.dumps(value)}"
-    return f"_JSON {json.dumps(value)}"
+    # ASE writes a backslash as it is, and reads it as what makes the next character be taken as it is.
+    return "_JSON " + json.dumps(value).replace("\\", "\\\\")

@@ -32,7 +32,9 @@ FROM (
             WHEN before.run_id IS NULL THEN 'new'
             WHEN now.structure_hash <> before.structure_hash
                 OR now.percolation_dim IS DISTINCT FROM before.percolation_dim
-                OR now.barrier_at_dim_ev IS DISTINCT FROM before.barrier_at_dim_ev
+                OR (now.barrier_at_dim_ev IS NULL) <> (before.barrier_at_dim_ev IS NULL)
+                -- As storage/history.py has it: a network's last digits depend on the batch that it sees.
+                OR abs(now.barrier_at_dim_ev - before.barrier_at_dim_ev) > 1e-4
                 THEN 'changed'
             ELSE 'unchanged'
         END AS status,
@@ -88,13 +90,34 @@ FROM (
     )
 ) AS compared
 LEFT JOIN (
-    SELECT run_id, material_id, working_ion, string_agg(DISTINCT reason, ', ' ORDER BY reason) AS reasons
-    FROM run_failures
-    GROUP BY run_id, material_id, working_ion
+    SELECT
+        part.run_id,
+        part.material_id,
+        part.working_ion,
+        -- Who failed before there was a structure counts as discharged.
+        coalesce(structure.state, 'discharged') AS state,
+        string_agg(DISTINCT part.reason, ', ' ORDER BY part.reason) AS reasons
+    FROM run_failures AS part
+    LEFT JOIN failures AS why
+        ON why.material_id = part.material_id
+        AND why.source = part.source
+        AND why.working_ion = part.working_ion
+        AND why.stage = part.stage
+        AND why.reason = part.reason
+        AND why.stage_key = part.stage_key
+    LEFT JOIN (
+        SELECT structure_hash, working_ion, min(state) AS state
+        FROM candidates
+        GROUP BY structure_hash, working_ion
+    ) AS structure
+        ON structure.structure_hash = why.structure_hash
+        AND structure.working_ion = why.working_ion
+    GROUP BY ALL
 ) AS failed
     ON failed.run_id = compared.run_id
     AND failed.material_id = compared.material_id
     AND failed.working_ion = compared.working_ion
+    AND failed.state = coalesce(compared.state, 'discharged')
 ORDER BY
     compared.run_id DESC, compared.status, abs(difference_ev) DESC NULLS LAST, compared.material_id, compared.state;
 COMMENT ON VIEW run_changes IS 'Each material of a run beside its previous result, that of the newest earlier run of the same source and working ion which had it; and what the completed run before had and a completed run has not.';
@@ -105,7 +128,7 @@ COMMENT ON COLUMN run_changes.working_ion IS 'element symbol of the ion that mov
 COMMENT ON COLUMN run_changes.material_id IS 'identifier of the material within its source';
 COMMENT ON COLUMN run_changes.formula IS 'reduced formula';
 COMMENT ON COLUMN run_changes.state IS 'discharged: the host as it is; charged: a single working ion kept in the topotactic host';
-COMMENT ON COLUMN run_changes.status IS 'new: no earlier run had it; gone: the completed run before had it; changed: structure, dimension or barrier is another; unchanged';
+COMMENT ON COLUMN run_changes.status IS 'new: no earlier run had it; gone: the completed run before had it; changed: structure or dimension is another, or the barrier by more than 0.0001 eV; unchanged';
 COMMENT ON COLUMN run_changes.percolation_dim_before IS 'dimensions of percolation in the earlier run';
 COMMENT ON COLUMN run_changes.percolation_dim_after IS 'dimensions of percolation in the run';
 COMMENT ON COLUMN run_changes.barrier_before_ev IS 'the minimax barrier at percolation_dim_before, eV';
@@ -115,4 +138,4 @@ COMMENT ON COLUMN run_changes.model_digest_before IS 'digest of the checkpoint b
 COMMENT ON COLUMN run_changes.model_digest_after IS 'digest of the checkpoint behind barrier_after_ev';
 COMMENT ON COLUMN run_changes.structure_hash_before IS 'digest of the structure in the earlier run';
 COMMENT ON COLUMN run_changes.structure_hash_after IS 'digest of the structure in the run';
-COMMENT ON COLUMN run_changes.failure_reasons IS 'why it failed in the run, in words to group by; null when it did not';
+COMMENT ON COLUMN run_changes.failure_reasons IS 'why it failed in the run in that state, in words to group by; null when it did not';

@@ -1,8 +1,9 @@
 """Recorders that die: a process that forks one for each line it reads, and kills it where the line says.
 
 A line is JSON: the folder of a case, and a point to die at, milliseconds to live, or the largest file that
-may be written. The fork has imported everything already and opened nothing, so that a kill costs little. It
-records batches and publishes, and notes what was acknowledged in a file; its parent prints how it ended.
+may be written; and where it is not to record, what to do to a copy of which folder. The fork has
+imported everything already and opened nothing, so that a kill costs little. It records batches and publishes,
+and notes what was acknowledged in a file; its parent prints how it ended.
 """
 
 from __future__ import annotations
@@ -19,7 +20,10 @@ from typing import TYPE_CHECKING, Any
 
 import storage.atomic
 import storage.database
+import storage.snapshots
+import storage.vacuum
 from storage.errors import StorageError
+from storage.places import paths_of
 from storage.recorder import Recorder
 from storage.shards import ShardInfo
 
@@ -69,6 +73,8 @@ def watch(points: Points) -> None:
     """Put points round all that a recorder does to files: statements, renames, halves of copies, syncs."""
     attach = storage.database.attach
     storage.database.attach = lambda *given, **named: Watched(attach(*given, **named), points)
+    connect = storage.vacuum.connect
+    storage.vacuum.connect = lambda *given, **named: Watched(connect(*given, **named), points)
 
     def halting(source: Path, target: Path) -> None:
         content = Path(source).read_bytes()
@@ -93,6 +99,17 @@ def record_all(folder: Path, shards: list[list[ShardInfo]]) -> None:
         note(folder, f"published {turn}")
 
 
+def upkeep(folder: Path, doing: str) -> None:
+    """Do to the database of a folder what somebody does who looks after it."""
+    paths = paths_of(folder / DATABASE)
+    if doing == "vacuum":
+        storage.vacuum.vacuum(paths)
+    elif doing == "restore":
+        storage.snapshots.restore(paths, confirmed=True)
+    else:
+        storage.snapshots.take(paths, to=folder / "elsewhere.duckdb" if doing == "snapshot --to" else None)
+
+
 def note(folder: Path, what: str) -> None:
     with (folder / ACKNOWLEDGED).open("a") as stream:
         stream.write(what + "\n")
@@ -106,7 +123,7 @@ def read_shards(folder: Path) -> list[list[ShardInfo]]:
     ]
 
 
-def live(folder: Path, point: int | None, most_bytes: int | None) -> None:
+def live(folder: Path, point: int | None, most_bytes: int | None, doing: str | None = None) -> None:
     """Be the fork."""
     points = Points(point)
     watch(points)
@@ -115,7 +132,10 @@ def live(folder: Path, point: int | None, most_bytes: int | None) -> None:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
         resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, most_bytes))
     try:
-        record_all(folder, read_shards(folder.parent))
+        if doing is None:
+            record_all(folder, read_shards(folder.parent))
+        else:
+            upkeep(folder, doing)
     except StorageError as error:
         (folder / "error.txt").write_text(str(error))
     (folder / "seen.txt").write_text(str(points.seen))
@@ -125,10 +145,13 @@ def main() -> None:
     for line in sys.stdin:
         asked = json.loads(line)
         folder = Path(asked["folder"])
-        folder.mkdir()
+        if "copy_of" in asked:
+            shutil.copytree(asked["copy_of"], folder)
+        else:
+            folder.mkdir()
         child = os.fork()
         if child == 0:
-            live(folder, asked.get("point"), asked.get("most_bytes"))
+            live(folder, asked.get("point"), asked.get("most_bytes"), asked.get("doing"))
             os._exit(0)
         if "milliseconds" in asked:
             time.sleep(asked["milliseconds"] / 1000)

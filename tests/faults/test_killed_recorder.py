@@ -34,7 +34,7 @@ class Nursery:
         self.process = process
         self.root = root
 
-    def fork(self, name: str, **asked: int) -> tuple[Path, int]:
+    def fork(self, name: str, **asked: int | str) -> tuple[Path, int]:
         """Let a recorder live in a folder of its own; return the folder, and how it ended."""
         folder = self.root / name
         self.process.stdin.write(json.dumps({"folder": str(folder)} | asked) + "\n")

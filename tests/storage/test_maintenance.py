@@ -5,9 +5,10 @@ import shutil
 from contextlib import closing
 
 import duckdb
+import filelock
 import pytest
 
-from storage import vacuum
+from storage import deletion, vacuum
 from storage.checks import check
 from storage.connections import attach
 from storage.database import STORAGE_VERSION, writing
@@ -16,6 +17,7 @@ from storage.inspection import inspect, schema_of
 from storage.places import paths_of
 from storage.recorder import Recorder
 from storage.records import ROW_TYPES
+from storage.shard_files import there
 from storage.shards import write_shard
 
 BATCH = "hops-0a1b"
@@ -179,20 +181,40 @@ def test_shards_that_are_not_read_again_are_removed(recorder, make):
     assert _bad(recorder) == {}
 
 
-def test_shards_of_a_run_at_work_are_left_to_it(recorder, make):
+@pytest.mark.parametrize("ahead", [-1000, 0, 1000])
+def test_shards_of_a_run_at_work_are_left_to_it(recorder, make, ahead):
+    # The clock of who records and that of the disk may differ by as much as they like.
+    recorder.start_run(make.run("at-work", day=ahead, status="running"))
     shards = recorder.paths.shards
     for path in shards.iterdir():
         os.utime(path, (0, 0))
-    recorder.start_run(make.run("at-work", status="running"))
     mine = shards / "hops-99ff.hops.parquet"
     write_shard(mine, [make.hop()])
+    os.utime(mine, (10**9, 10**9))
     recorder.publish()
     assert _bad(recorder) == {}
+    there = set(shards.iterdir())
     done = vacuum.vacuum(recorder.paths)
-    assert mine.exists()
-    assert (done.shards_removed, done.shards_in_use) == (3, 1)
-    assert vacuum.vacuum(recorder.paths, force=True).shards_removed == 1
+    assert set(shards.iterdir()) == there
+    assert (done.shards_removed, done.shards_in_use) == (0, 4)
+    assert vacuum.vacuum(recorder.paths, force=True).shards_removed == 4
     assert not mine.exists()
+
+
+def test_shards_of_a_deleted_run_go_under_the_lock(recorder, monkeypatch):
+    unlocked = []
+
+    def looking(folder):
+        try:
+            with filelock.FileLock(recorder.paths.lock).acquire(timeout=0):
+                unlocked.append(folder)
+        except filelock.Timeout:
+            pass
+        return there(folder)
+
+    monkeypatch.setattr(deletion, "shards_there", looking)
+    assert deletion.delete_runs(recorder.paths, ["r1"], results=True).shards == 2
+    assert unlocked == []
 
 
 def test_a_copy_that_differs_replaces_nothing(recorder, monkeypatch):
@@ -208,7 +230,7 @@ def test_a_copy_that_differs_replaces_nothing(recorder, monkeypatch):
     with pytest.raises(StorageError, match="was not rebuilt"):
         vacuum.vacuum(recorder.paths)
     assert recorder.paths.working.read_bytes() == before
-    assert not list(recorder.paths.work.glob(".*tmp*"))
+    assert not list(recorder.paths.work.glob("*tmp*"))
     assert (recorder.paths.shards / "candidates-77aa.candidates.parquet").exists()
 
 
@@ -219,6 +241,45 @@ def test_a_damaged_file_is_not_vacuumed(recorder):
     with pytest.raises(StorageError, match="damaged"):
         vacuum.vacuum(recorder.paths)
     assert recorder.paths.working.read_bytes() == content
+
+
+def test_a_vacuum_mends_blocks_that_no_row_lies_in(recorder, make):
+    rows = [make.stage_result(f"key-{n}", structure_hash="x" * 200) for n in range(20_000)]
+    recorder.record(rows=rows)
+    recorder.forget([row.stage_key for row in rows])
+    recorder.publish()
+    path = recorder.paths.working
+    spoilt = bytearray(path.read_bytes())
+    n_spoilt = 0
+    for place in range(12288 + 1000, len(spoilt), 262_144):
+        spoilt[place] ^= 1
+        path.write_bytes(spoilt)
+        try:
+            inspect(path, blocks=False)
+            n_spoilt += 1
+        except StorageError:
+            spoilt[place] ^= 1
+    assert n_spoilt > 3
+    path.write_bytes(spoilt)
+    found = _bad(recorder)["working file"]
+    assert f"({n_spoilt} in all). Every row can be read: it may be of an index, or unused" in found.detail
+    assert f"lihop db vacuum --db {recorder.paths.published}" in found.remedy
+    vacuum.vacuum(recorder.paths)
+    assert _bad(recorder) == {}
+    assert inspect(path).facts.rows["stage_results"] == 3
+    recorder.record(rows=[make.stage_result("key-1")])
+    assert recorder.known_stage_keys(["key-1", "key-2", "hops-m1"]) == {"key-1", "hops-m1"}
+
+
+def test_a_part_of_a_block_that_a_kill_left_is_no_damage(recorder):
+    path = recorder.paths.published
+    content = path.read_bytes()
+    path.write_bytes(content + b"half a block" * 1000)
+    inspect(path)
+    # A block of which the file's header knows must be whole.
+    path.write_bytes(content[:-1000])
+    with pytest.raises(StorageError, match=r"damaged|cannot be"):
+        inspect(path)
 
 
 def test_a_foreign_copy_stops_a_vacuum_before_it_begins(recorder, make, tmp_path):

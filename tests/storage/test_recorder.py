@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -215,6 +215,15 @@ def test_a_clock_that_was_set_back_does_not_hide_the_newest_run(recorder, make):
     assert started == ["after", "before"]
     manifest = json.loads((recorder.paths.manifests / "after.json").read_text())
     assert datetime.fromisoformat(manifest["started_at"]) > make.run("before", day=5).started_at
+
+
+def test_a_run_never_ends_before_it_started(recorder, make):
+    run = make.run(started_at=datetime.now(UTC) + timedelta(days=9))
+    recorder.start_run(run)
+    recorder.finish_run("r1", status="completed", n_candidates=1, n_computed=1, n_reused=0, n_failed=0)
+    recorder.publish()
+    (shown,) = queries.runs(recorder.paths.published)
+    assert shown["duration_s"] == 0.0
 
 
 def test_a_run_that_never_started_cannot_end(recorder):

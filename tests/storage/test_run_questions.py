@@ -1,6 +1,8 @@
 """What changed between two runs, and what failed in each, and why."""
 
-from storage import queries
+import pytest
+
+from storage import history, queries
 from storage.records import Reason, Stage
 
 
@@ -84,6 +86,44 @@ def test_runs_of_another_source_ion_or_state_are_not_compared(publish, make):
         ("r2", "m1", "charged", "gone", "r1"),
         ("r2", "m1", "discharged", "unchanged", "r1"),
     ]
+
+
+def test_a_failure_is_of_the_state_that_failed(publish, make):
+    charged = {"structure_hash": "hash-charged"}
+    slow = make.failure("m1", stage_key="hops-charged", **charged)
+    early = make.failure("m2", stage=Stage.CANDIDATES, reason=Reason.MALFORMED_DOCUMENT, structure_hash=None)
+    db = publish(
+        [
+            make.run("r1", day=0, status="completed"), make.candidate("m2"), *_result(make, "r1", "m2", 0.4),
+            make.run("r2", day=1, status="completed"),
+            make.candidate("m1"), make.candidate("m1", state="charged", **charged),
+            *_result(make, "r2", "m1", 0.3),
+            make.run_material("r2", "m1", percolation_stage_key="percolation-charged", **charged),
+            slow, early, make.run_failure(slow, "r2"), make.run_failure(early, "r2"),
+        ]
+    )  # fmt: skip
+    columns = "material_id, state, barrier_after_ev, failure_reasons"
+    assert _select(db, f"SELECT {columns} FROM run_changes WHERE run_id = 'r2' ORDER BY ALL") == [
+        ("m1", "charged", None, "time_limit"),
+        ("m1", "discharged", 0.3, None),
+        ("m2", "discharged", None, "malformed_document"),
+    ]
+
+
+@pytest.mark.parametrize(("barrier_ev", "status"), [
+    (0.3 + 1e-7, "unchanged"), (0.3 - 9e-5, "unchanged"), (0.3 + 2e-4, "changed"), (None, "changed"),
+])  # fmt: skip
+def test_noise_in_the_last_digits_is_no_change(publish, make, barrier_ev, status):
+    db = publish(
+        [
+            make.run("r1", day=0, status="completed"), make.candidate("m1"), *_result(make, "r1", "m1", 0.3),
+            make.run("r2", day=1, status="completed"),
+            *_result(make, "r2", "m1", barrier_ev, "-2", percolation_dim=1),
+        ]
+    )  # fmt: skip
+    assert _select(db, "SELECT status FROM run_changes WHERE run_id = 'r2'") == [(status,)]
+    found = history.diff(db, "r1", "r2")
+    assert bool(found["changed"] or found["newly_failing"]) == (status == "changed")
 
 
 def test_a_changed_structure_is_a_change(publish, make):

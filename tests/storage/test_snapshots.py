@@ -1,16 +1,21 @@
 """A snapshot is a whole copy of its moment, and is put back without anything being deleted."""
 
 import json
+import os
 import shutil
+import subprocess
+import sys
+from datetime import datetime, timedelta
 
 import pytest
 
+from storage import queries
 from storage.database import reading, writing
 from storage.errors import CorruptDatabaseError, DatabaseMissingError, StorageError
 from storage.inspection import inspect
 from storage.places import paths_of
 from storage.recorder import Recorder
-from storage.snapshot_files import facts_path, kept_in
+from storage.snapshot_files import facts_path, kept_in, time_in
 from storage.snapshots import restore, take
 
 
@@ -59,6 +64,18 @@ def test_a_snapshot_is_what_was_recorded(recorder, make):
     assert inspect(kept.path).facts == kept.facts
 
 
+@pytest.mark.parametrize("published", [True, False])
+def test_a_snapshot_ranks_what_was_recorded_since_the_last_copy(recorder, make, published):
+    if published:
+        recorder.record(rows=[make.run(), *make.material("m1", 0.5)])
+        recorder.publish()
+    recorder.record(rows=[make.run(), *make.material("m2", 0.3)])
+    kept, _ = take(recorder.paths)
+    expected = ["m2", "m1"] if published else ["m2"]
+    assert [row["material_id"] for row in queries.rankings(kept.path)] == expected
+    assert inspect(kept.path).facts == kept.facts
+
+
 def test_a_snapshot_goes_where_it_is_asked_to(recorder, tmp_path):
     target = tmp_path / "far" / "mine.duckdb"
     kept, _ = take(recorder.paths, to=target)
@@ -80,6 +97,25 @@ def test_older_snapshots_go_and_those_before_an_upgrade_stay(recorder):
     assert not any(facts_path(path).exists() for path in removed)
     with pytest.raises(StorageError, match="1 or more"):
         take(recorder.paths, keep=0)
+
+
+def test_under_a_clock_that_was_set_back_the_newest_is_the_latest_and_stays(recorder, make):
+    ahead = time_in(recorder.paths.snapshots) + timedelta(days=400)
+    first, _ = take(recorder.paths)
+    noted = json.loads(facts_path(first.path).read_text()) | {"taken_at": ahead.isoformat()}
+    facts_path(first.path).write_text(json.dumps(noted))
+    recorder.record(rows=[make.stage_result("k2")])
+    second, removed = take(recorder.paths, keep=1)
+    assert removed == [first.path]
+    assert kept_in(recorder.paths.snapshots) == [second]
+    assert datetime.fromisoformat(second.taken_at) == ahead + timedelta(microseconds=1)
+    os.utime(second.path, (2**32, 2**32))  # of which nothing is noted any more
+    facts_path(second.path).unlink()
+    third, removed = take(recorder.paths, keep=2)
+    assert removed == []
+    assert [one.path for one in kept_in(recorder.paths.snapshots)] == [third.path, second.path]
+    assert third.path.name > second.path.name
+    assert restore(recorder.paths, confirmed=True).source == third.path
 
 
 def test_nothing_is_not_kept(tmp_path):
@@ -131,6 +167,49 @@ def test_the_log_of_the_replaced_file_is_not_replayed(recorder):
     done = restore(recorder.paths)
     assert b"of the other file" in {path.read_bytes() for path in done.replaced}
     assert _keys(recorder.paths.published) == ["k1"]
+
+
+def _left_with_a_log(path):
+    """Write into a database file as a program does that is killed then."""
+    statement = "INSERT INTO stage_results SELECT * REPLACE ('theirs' AS stage_key) FROM stage_results"
+    script = (
+        f"import duckdb, os; c = duckdb.connect({str(path)!r}); "
+        f"c.execute('SET wal_autocheckpoint = \"1GB\"'); c.execute({statement!r}); os._exit(0)"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+    assert path.with_name(f"{path.name}.wal").exists()
+
+
+def test_a_file_that_lies_beside_its_log_is_not_restored_by_half(recorder, tmp_path):
+    kept, _ = take(recorder.paths, to=tmp_path / "mine.duckdb")
+    facts_path(kept.path).unlink()
+    _left_with_a_log(kept.path)
+    before = recorder.paths.working.read_bytes()
+    with pytest.raises(StorageError, match=r"mine\.duckdb\.wal, which would not be restored"):
+        restore(recorder.paths, str(kept.path), confirmed=True)
+    assert recorder.paths.working.read_bytes() == before
+    kept.path.with_name("mine.duckdb.wal").unlink()
+    assert restore(recorder.paths, str(kept.path), confirmed=True).rows["stage_results"] == 1
+
+
+@pytest.mark.parametrize(("which", "keys"), [("published", ["k1"]), ("working", ["k1", "theirs"])])
+def test_what_is_said_to_be_restored_is_what_is_there(recorder, which, keys):
+    _left_with_a_log(getattr(recorder.paths, which))
+    done = restore(recorder.paths, which, confirmed=True)
+    assert done.rows["stage_results"] == len(keys)
+    assert _keys(recorder.paths.published) == keys
+
+
+def test_a_place_that_cannot_be_written_is_one_message(recorder, tmp_path):
+    with pytest.raises(StorageError, match=r"is a folder; give a file as --to, such as .*lihop\.duckdb"):
+        take(recorder.paths, to=tmp_path)
+    (tmp_path / "file").write_text("")
+    for to in (tmp_path / "file" / "a.duckdb", tmp_path / f"{'x' * 300}.duckdb"):
+        with pytest.raises(StorageError, match="give a --to in a folder that can be written"):
+            take(recorder.paths, to=to)
+    recorder.paths.snapshots.write_text("")
+    with pytest.raises(StorageError, match="cannot write in"):
+        take(recorder.paths)
 
 
 @pytest.mark.parametrize("harm", [_spoil, _cut, _empty])

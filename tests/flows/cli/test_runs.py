@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 
+from flows.cli import runs
+from storage import queries
 from storage.recorder import Recorder
+from storage.records import Run
 from tests.campaigns import Bench, assert_same, write_good
 
 NAMES = ("lif.cif", "licl.cif")
@@ -67,6 +71,24 @@ def test_deleting_asks_first(lihop, history):
     assert lihop("db", "check").code == 0
     # The first model's results are those of the first run again, and nothing of them is computed anew.
     assert bench.screen().n_reused == 1
+
+
+def test_what_was_confirmed_is_deleted_whatever_started_since(tmp_path, monkeypatch, capsys):
+    recorder = Recorder(tmp_path / "lihop.duckdb")
+
+    def start(run_id):
+        empty = dict.fromkeys(("name", "settings_digest", "model_digest", "code_version"), "")
+        run = Run(
+            run_id=run_id, source="files", working_ion="Li", settings_json="{}", status="completed",
+            started_at=datetime.now(UTC), **empty,
+        )  # fmt: skip
+        recorder.start_run(run)
+
+    start("meant")
+    monkeypatch.setattr(runs, "_confirm", lambda _: start("since"))
+    runs.delete(["latest"], database=str(recorder.paths.published))
+    assert "meant" in capsys.readouterr().out
+    assert [row["run_id"] for row in queries.runs(recorder.paths.published)] == ["since"]
 
 
 def test_a_healthy_database_is_checked_vacuumed_and_kept(lihop, history):

@@ -125,7 +125,10 @@ def test_a_cif_says_what_it_is_and_how_it_is_charged(db, tmp_path):
     assert list(known["_atom_site_label"]) == ["O0", "Li1", "Co2", "O3", "Li4", "Co5"]
 
 
-@pytest.mark.parametrize("text", [ODD, "a\nb", "a'b\"\n;c", "1000", "?", "_x", "loop_", "#no comment", ""])
+@pytest.mark.parametrize("text", [
+    ODD, "a\nb", "a'b\"\n;c", "1000", "?", "_x", "loop_", "#no comment", "", "a\ndata_x",
+    "data_a\ndata_x\ndata_y", "\n\n \tdata_x 'a\"", "a\n\nDATA_x\n;b",
+])  # fmt: skip
 def test_any_text_comes_back_from_a_cif(text):
     structure = LICO.copy()
     structure.properties = dict.fromkeys(IDENTITY) | {"name": text}
