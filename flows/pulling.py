@@ -36,6 +36,11 @@ def entry_key(source: str, entry_id: str) -> str:
     return digest_of("sync", source, entry_id)
 
 
+def beside_key(source: str, entry_id: str) -> str:
+    """Return the stage key of a document that cannot be used beside one of the same entry that can."""
+    return digest_of("sync beside", source, entry_id)
+
+
 def limit_key(source: RemoteSource) -> str:
     """Return the stage key under which it is recorded what a query's own limit leaves out.
 
@@ -71,6 +76,7 @@ class Pull:
     new: set[str] = field(default_factory=set)
     changed: set[str] = field(default_factory=set)
     left_out: dict[str, LeftOut] = field(default_factory=dict)
+    beside: dict[str, Quarantined] = field(default_factory=dict)
     n_fetched: int = 0
 
     def __post_init__(self) -> None:
@@ -93,7 +99,7 @@ class Pull:
 
     def pull_index(self) -> None:
         """Pull the index anew."""
-        self.index, self.quarantined, self.gone, self.left_out = {}, {}, set(), {}
+        self.index, self.quarantined, self.gone, self.left_out, self.beside = {}, {}, set(), {}, {}
         shown = False
         before = 0
         for page in self.source.index():
@@ -107,6 +113,11 @@ class Pull:
             self.left_out.update({one.place: one for one in page.left_out})
             reporter().advance(INDEX, page.seen - before)
             before = page.seen
+        # An entry of several documents, one of which can be used, is there; the others are told of apart.
+        usable = self.index.keys() - self.gone
+        self.beside = {name: bad for name, bad in self.quarantined.items() if name in usable}
+        for name in self.beside:
+            del self.quarantined[name]
 
     def _note(self, entry: IndexEntry) -> None:
         earlier = self.index.get(entry.entry_id)
@@ -167,6 +178,7 @@ class Pull:
         if unread:
             rows = [row for bad in unread for row in self._rows_of_bad(bad, None)]
             self.store.recorder.record(rows=rows)
+        self._tell_of_documents_beside()
         missing = set(self.missing()) - self.gone
         limit = limit_key(self.source)
         cut = [self._failure(one.place, Reason.LIMIT, one.message, limit) for one in self.left_out.values()]
@@ -178,6 +190,16 @@ class Pull:
             healed = [entry_key(self.source.name, entry_id) for entry_id in over]
             self.store.recorder.record(healed=healed)
         return n_vanished
+
+    def _tell_of_documents_beside(self) -> None:
+        """Record documents that cannot be used though their entries can, and forget those that are mended."""
+        told = {name: bad for name, bad in self.beside.items() if name not in self.quarantined}
+        rows = [
+            self._failure(name, bad.reason, bad.message, beside_key(self.source.name, name))
+            for name, bad in told.items()
+        ]
+        mended = [beside_key(self.source.name, name) for name in self.index.keys() - told.keys()]
+        self.store.recorder.record(rows=rows, healed=mended)
 
     def _record_unchanged(self, entry_ids: set[str]) -> None:
         """Record in one transaction that some entries were found as they are in the store."""

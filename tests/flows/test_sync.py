@@ -387,3 +387,25 @@ def test_the_published_copy_holds_it(run, database):
     run()
     with duckdb.connect(str(database), read_only=True) as connection:
         assert connection.execute("SELECT count(*) FROM source_entries").fetchone() == (7,)
+
+
+def test_a_document_that_cannot_be_used_beside_one_that_can_is_told(run, remote, database, monkeypatch):
+    def with_another_document(self):
+        for page in listed(self):
+            names = {one.entry_id for one in page.entries}
+            wrong = [self._bad(name) for name in self.malformed_beside if name in names]
+            yield replace(page, quarantined=(*page.quarantined, *wrong))
+
+    listed = Memory.index
+    monkeypatch.setattr(Memory, "index", with_another_document)
+    remote.malformed_beside = {"mp-3"}
+    found = run()
+    assert (found.n_total, found.n_quarantined, found.n_fetched) == (7, 0, 7)
+    assert failures(database) == {"mp-3": "malformed_document"}
+    assert entries(database)["mp-3"]["content_hash"] is not None
+    # It stays told while it is so, also where nothing is fetched, and goes when it is mended.
+    assert run(refresh=True).n_fetched == 0
+    assert failures(database) == {"mp-3": "malformed_document"}
+    remote.malformed_beside = set()
+    run(refresh=True)
+    assert failures(database) == {}
