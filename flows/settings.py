@@ -56,6 +56,30 @@ class Settings(BaseSettings, ScreenParameters):
         return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
 
 
+class _Named(BaseSettings):
+    """The source alone: which flags make up its query has to be known before the rest can be judged."""
+
+    model_config = SettingsConfigDict(env_prefix="LIHOP_", toml_file="lihop.toml", extra="ignore")
+
+    source: str = str(ScreenParameters.model_fields["source"].default)
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        *given: PydanticBaseSettingsSource,
+        **named: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Return the same sources."""
+        return Settings.settings_customise_sources(settings_cls, *given, **named)
+
+
+def source_of(flags: Mapping[str, Any]) -> str:
+    """Return the source that is named by the flags, or else by the settings, allowed or not."""
+    given = flags.get("source")
+    return _Named().source if given is None else str(given)
+
+
 def resolve(flags: Mapping[str, Any]) -> Settings:
     """Return the settings in force; a flag that is None was not given.
 

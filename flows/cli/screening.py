@@ -15,7 +15,7 @@ from flows.cli.output import print_json
 from flows.cli.query_flags import max_sites_of, query_of, with_query_flags
 from flows.named import told_of_missing
 from flows.parameters import QUERIES, ScreenParameters
-from flows.settings import resolve, screen_parameters
+from flows.settings import resolve, screen_parameters, source_of
 from storage.records import Reason
 
 if TYPE_CHECKING:
@@ -95,10 +95,11 @@ def screen(  # the flags of the command, one argument each
         "workers": workers,
         "retry": retry,
     }
-    settings = resolve(flags)
-    named = settings.source
-    bound = max_sites_of(settings, named) if max_sites is None else max_sites
-    query = query_of(named, asked, {"max_sites": bound})
+    named = source_of(flags)
+    query = query_of(named, asked, {"max_sites": max_sites})
+    # What lihop.toml has of a query may be allowed only together with its flags.
+    bound = max_sites_of(resolve(flags | ({named: query} if query else {})), named)
+    query = query_of(named, asked, {"max_sites": bound if max_sites is None else max_sites})
     parameters = screen_parameters(resolve(flags | ({named: query} if query else {})))
     from flows.progress import bars
 

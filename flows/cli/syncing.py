@@ -45,9 +45,11 @@ def sync(  # the flags of the command, one argument each
 ) -> None:
     """Fetch what is new or changed in a remote database, and mark what vanished; nothing is fetched twice."""
     flags = {"working_ion": working_ion, "database": database}
-    bound = max_sites_of(resolve(flags), source) if max_sites is None else max_sites
-    shared = {"working_ion": working_ion, "max_sites": bound}
+    shared = {"working_ion": working_ion, "max_sites": max_sites}
     query = query_of(source, asked, shared)
+    # What lihop.toml has of a query may be allowed only together with its flags.
+    bound = max_sites_of(resolve(flags | ({source: query} if query else {})), source)
+    query = query_of(source, asked, shared | {"max_sites": bound if max_sites is None else max_sites})
     settings = resolve(flags | ({source: query} if query else {}))
     parameters = sync_parameters(settings, source=source, refresh=refresh, dry_run=dry_run)
     from flows.progress import bars

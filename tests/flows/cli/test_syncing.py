@@ -104,6 +104,15 @@ def test_settings_give_what_flags_leave_out(lihop, asked, tmp_path):
     assert (asked[0].kind, asked[0].elements, asked[0].working_ion) == ("oxides", ("Fe",), "Na")
 
 
+@pytest.mark.parametrize("command", ["sync", "screen"])
+def test_what_the_settings_have_is_judged_with_the_flags(lihop, asked, tmp_path, command):
+    (tmp_path / "lihop.toml").write_text('source = "mp"\n[mp]\nkind = "materials"\n')
+    result = lihop(command, "--db", tmp_path / "x.duckdb", "--chemsys", "Li-Co-O")
+    assert "needs a filter" not in result.err
+    assert (asked[0].kind, asked[0].chemsys) == ("materials", ("Co-Li-O",))
+    assert "needs a filter" in lihop(command, "--db", tmp_path / "x.duckdb").err
+
+
 @pytest.mark.parametrize(
     ("flags", "named"),
     [
