@@ -57,18 +57,8 @@ class StoredSource:
         found = [self._item(store, entries[row.entry_id], row) for row in present if row.entry_id in entries]
         items = [item for item in found if item is not None]
         if not items:
-            raise EmptySourceError(self._said_of_none(store))
+            raise EmptySourceError(_said_of_none(self.remote, store, self.database))
         return items
-
-    def _said_of_none(self, store: EntryStore) -> str:
-        """Return why there is nothing, and what to do."""
-        missing = not_found(self.remote, store)
-        if missing and len(missing) == len(self.remote.named()):
-            return f"nothing of {self.name!r} is there for this query. {told_of_missing(missing)}"
-        return (
-            f"nothing of {self.name!r} is stored in {self.database} for this query; run "
-            f"`lihop sync --source {self.name}` with the same filters, or ask for more"
-        )
 
     def unusable(self) -> list[str]:
         """Return what the query selects and cannot be used."""
@@ -87,7 +77,8 @@ class StoredSource:
             "folder": str(store.folder),
             "aliases": entry.aliases,
             "licence": entry.licence,
-            "version": entry.database_version,
+            # That of a content of long ago is not known any more.
+            "version": entry.database_version if content_hash == entry.content_hash else None,
         }
         return SourceItem(self.name, entry.entry_id, json.dumps(location), content_hash)
 
@@ -121,3 +112,14 @@ class StoredSource:
             database_version=None if version is None else str(version),
             licence=raw.licence if licence is None else str(licence),
         )
+
+
+def _said_of_none(remote: RemoteSource, store: EntryStore, database: str) -> str:
+    """Return why a query has nothing, and what to do."""
+    missing = not_found(remote, store)
+    if missing and len(missing) == len(remote.named()):
+        return f"nothing of {remote.name!r} is there for this query. {told_of_missing(missing)}"
+    return (
+        f"nothing of {remote.name!r} is stored in {database} for this query; run "
+        f"`lihop sync --source {remote.name}` with the same filters, or ask for more"
+    )

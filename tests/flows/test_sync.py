@@ -118,14 +118,19 @@ def test_a_query_goes_by_what_it_was_synced_with(run, remote, database):
     def stored():
         return {item.item_id: item.digest for item in StoredSource(remote, str(database)).items()}
 
+    def version():
+        found = {item.item_id: item.location for item in StoredSource(remote, str(database)).items()}
+        return json.loads(found["mp-3"])["version"]
+
     wider, narrower = {"working_ion": "Li"}, {"working_ion": "Li", "voltage_max_v": 3.0}
     first, second = entry("mp-3"), entry("mp-3", hull_ev=0.2)
     run()
     remote.asked, remote.entries["mp-3"] = narrower, second
     run()
-    assert stored()["mp-3"] == content_digest(second)
+    assert (stored()["mp-3"], version()) == (content_digest(second), "v1")
     remote.asked = wider
-    assert stored()["mp-3"] == content_digest(first)
+    # Of which version its content was is not kept, and another's is not taken for it.
+    assert (stored()["mp-3"], version()) == (content_digest(first), None)
     # Also where the query's own document can no longer be used.
     remote.versions, remote.malformed = ["v2"], {"mp-3"}
     remote.entries["mp-3"] = entry("mp-3", hull_ev=0.4)
