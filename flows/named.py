@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from flows.pulling import entry_key
 from storage.records import Failure, Reason
 
 if TYPE_CHECKING:
@@ -25,6 +24,9 @@ def not_found(source: RemoteSource, store: EntryStore) -> tuple[str, ...]:
     lacking = _lacking(source, store)
     if not lacking or store.last_sync(completed=True) is not None:
         return lacking
+    # Keys load what describes hops, which the commands that print these texts need not wait for.
+    from flows.pulling import entry_key
+
     keys = {entry_key(source.name, one): one for one in lacking}
     rows = store.recorder.rows_under(Failure, list(keys))
     return tuple(sorted({keys[row.stage_key] for row in rows if row.reason is Reason.VANISHED}))
