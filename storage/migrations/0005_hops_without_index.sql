@@ -1,5 +1,5 @@
--- Hops and predictions without a primary key: its index over nine columns made the file several times larger and
--- recording half as fast, and DuckDB answers no question from it. That each row is there once is the recorder's
+-- Hops and predictions without a primary key: its index over nine columns took more room than hops without paths,
+-- slowed recording, and DuckDB answers no question from it. That each row is there once is the recorder's
 -- affair, which leaves out what is there already (docs/decisions/0011-no-index-over-hops.md); `lihop db check` looks.
 -- A primary key goes only by making the table anew.
 
