@@ -22,57 +22,20 @@ LATEST = "latest"
 SAME_BARRIER_EV = 1e-4
 _COMPARED = ("barrier_at_dim_ev", "percolation_dim", "reason", "structure_hash")
 _MANIFEST = ("source", "working_ion", "model_digest", "code_version", "database_version")
-# What became of each material that took part in a run, or failed in it. Of a structure that was screened in
-# both states of charge there are two; who failed before there was a structure counts as discharged.
+# What became of each material that took part in a run, or failed in it before it could.
 _OUTCOMES = """
-WITH taken AS (
-    SELECT part.material_id, part.working_ion, part.structure_hash, part.percolation_stage_key,
-        coalesce(any_value(known.state), 'discharged') AS state, any_value(known.formula) AS formula
-    FROM run_materials AS part
-    LEFT JOIN candidates AS known
-        ON known.structure_hash = part.structure_hash AND known.working_ion = part.working_ion
-    WHERE part.run_id = $run
-    GROUP BY ALL
-), failed AS (
-    SELECT part.material_id, part.working_ion, coalesce(any_value(known.state), 'discharged') AS state,
-        part.reason, part.stage, any_value(why.message) AS message, any_value(why.formula) AS formula
-    FROM run_failures AS part
-    LEFT JOIN failures AS why
-        ON why.material_id = part.material_id AND why.source = part.source
-        AND why.working_ion = part.working_ion AND why.stage = part.stage
-        AND why.reason = part.reason AND why.stage_key = part.stage_key
-    LEFT JOIN candidates AS known
-        ON known.structure_hash = why.structure_hash AND known.working_ion = why.working_ion
-    WHERE part.run_id = $run
-    GROUP BY part.material_id, part.working_ion, part.reason, part.stage
-), first_failed AS (
-    SELECT material_id, working_ion, state, arg_min(reason, (stage, reason)) AS reason,
-        arg_min(message, (stage, reason)) AS message, any_value(formula) AS formula
-    FROM failed GROUP BY material_id, working_ion, state
+SELECT material_id, working_ion, coalesce(state, 'discharged') AS state, formula, structure_hash,
+    barrier_at_dim_ev, percolation_dim, model_digest, reason
+FROM run_results WHERE run_id = $run
+UNION ALL BY NAME
+SELECT material_id, working_ion, state, any_value(formula) AS formula, min(reason) AS reason
+FROM run_failure_reasons AS failed
+WHERE run_id = $run AND NOT EXISTS (
+    SELECT 1 FROM run_results AS taken
+    WHERE taken.run_id = $run AND taken.material_id = failed.material_id
+    AND taken.working_ion = failed.working_ion AND coalesce(taken.state, 'discharged') = failed.state
 )
-SELECT
-    coalesce(taken.material_id, f.material_id) AS material_id,
-    coalesce(taken.working_ion, f.working_ion) AS working_ion,
-    coalesce(taken.state, f.state) AS state,
-    coalesce(taken.formula, f.formula) AS formula,
-    taken.structure_hash,
-    result.barrier_at_dim_ev,
-    result.percolation_dim,
-    result.model_digest,
-    CASE WHEN result.barrier_at_dim_ev IS NULL THEN coalesce(
-        f.reason,
-        CASE
-            WHEN result.n_hops = 0 THEN 'no_hops'
-            WHEN result.stage_key IS NOT NULL THEN 'no_percolation'
-            ELSE 'not_computed'
-        END
-    ) END AS reason
-FROM taken
-FULL JOIN first_failed AS f
-    ON f.material_id = taken.material_id AND f.working_ion = taken.working_ion AND f.state = taken.state
-LEFT JOIN percolation AS result
-    ON result.structure_hash = taken.structure_hash AND result.working_ion = taken.working_ion
-    AND result.stage_key = taken.percolation_stage_key
+GROUP BY material_id, working_ion, state
 ORDER BY ALL
 """
 

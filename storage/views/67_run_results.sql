@@ -16,6 +16,15 @@ SELECT
     result.in_domain,
     result.method,
     result.model_digest,
+    CASE WHEN result.barrier_at_dim_ev IS NULL THEN coalesce(
+        failed.reason,
+        CASE
+            WHEN result.n_hops = 0 THEN 'no_hops'
+            WHEN result.stage_key IS NOT NULL THEN 'no_percolation'
+            ELSE 'not_computed'
+        END
+    ) END AS reason,
+    failed.reasons AS failure_reasons,
     part.percolation_stage_key
 FROM run_materials AS part
 JOIN runs ON runs.run_id = part.run_id
@@ -30,7 +39,12 @@ LEFT JOIN (
     GROUP BY structure_hash, working_ion
 ) AS structure
     ON structure.structure_hash = part.structure_hash
-    AND structure.working_ion = part.working_ion;
+    AND structure.working_ion = part.working_ion
+LEFT JOIN run_failure_reasons AS failed
+    ON failed.run_id = part.run_id
+    AND failed.material_id = part.material_id
+    AND failed.working_ion = part.working_ion
+    AND failed.structure_hash = part.structure_hash;
 COMMENT ON VIEW run_results IS 'What every run has for every material that took part in it.';
 COMMENT ON COLUMN run_results.run_id IS 'identifier of the run';
 COMMENT ON COLUMN run_results.started_at IS 'when it started, UTC';
@@ -47,4 +61,6 @@ COMMENT ON COLUMN run_results.upper_ev IS 'upper end of its 90% interval, eV';
 COMMENT ON COLUMN run_results.in_domain IS 'true when the rate-limiting hop at percolation_dim lies in the training domain';
 COMMENT ON COLUMN run_results.method IS 'where the barriers of the hops come from: cnn, ...';
 COMMENT ON COLUMN run_results.model_digest IS 'digest of the checkpoint behind the barriers';
+COMMENT ON COLUMN run_results.reason IS 'why there is no barrier, in one word; null when there is one';
+COMMENT ON COLUMN run_results.failure_reasons IS 'all that failed of it in the run, in words to group by; null when nothing did';
 COMMENT ON COLUMN run_results.percolation_stage_key IS 'stage_key of its row in percolation';

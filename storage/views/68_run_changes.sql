@@ -18,7 +18,7 @@ SELECT
     compared.model_digest_after,
     compared.structure_hash_before,
     compared.structure_hash_after,
-    failed.reasons AS failure_reasons
+    compared.failure_reasons
 FROM (
     SELECT
         now.run_id,
@@ -45,7 +45,8 @@ FROM (
         before.model_digest AS model_digest_before,
         now.model_digest AS model_digest_after,
         before.structure_hash AS structure_hash_before,
-        now.structure_hash AS structure_hash_after
+        now.structure_hash AS structure_hash_after,
+        now.failure_reasons
     FROM run_results AS now
     ASOF LEFT JOIN run_results AS before
         ON before.source = now.source
@@ -70,7 +71,16 @@ FROM (
         before.model_digest,
         NULL,
         before.structure_hash,
-        NULL
+        NULL,
+        -- It may have failed before there was a structure that could take part.
+        (
+            SELECT string_agg(DISTINCT failed.reasons, ', ' ORDER BY failed.reasons)
+            FROM run_failure_reasons AS failed
+            WHERE failed.run_id = later.run_id
+                AND failed.material_id = before.material_id
+                AND failed.working_ion = before.working_ion
+                AND failed.state = coalesce(before.state, 'discharged')
+        )
     FROM (
         SELECT
             run_id, source, working_ion,
@@ -89,35 +99,6 @@ FROM (
             AND now.state IS NOT DISTINCT FROM before.state
     )
 ) AS compared
-LEFT JOIN (
-    SELECT
-        part.run_id,
-        part.material_id,
-        part.working_ion,
-        -- Who failed before there was a structure counts as discharged.
-        coalesce(structure.state, 'discharged') AS state,
-        string_agg(DISTINCT part.reason, ', ' ORDER BY part.reason) AS reasons
-    FROM run_failures AS part
-    LEFT JOIN failures AS why
-        ON why.material_id = part.material_id
-        AND why.source = part.source
-        AND why.working_ion = part.working_ion
-        AND why.stage = part.stage
-        AND why.reason = part.reason
-        AND why.stage_key = part.stage_key
-    LEFT JOIN (
-        SELECT structure_hash, working_ion, min(state) AS state
-        FROM candidates
-        GROUP BY structure_hash, working_ion
-    ) AS structure
-        ON structure.structure_hash = why.structure_hash
-        AND structure.working_ion = why.working_ion
-    GROUP BY ALL
-) AS failed
-    ON failed.run_id = compared.run_id
-    AND failed.material_id = compared.material_id
-    AND failed.working_ion = compared.working_ion
-    AND failed.state = coalesce(compared.state, 'discharged')
 ORDER BY
     compared.run_id DESC, compared.status, abs(difference_ev) DESC NULLS LAST, compared.material_id, compared.state;
 COMMENT ON VIEW run_changes IS 'Each material of a run beside its previous result, that of the newest earlier run of the same source and working ion which had it; and what the completed run before had and a completed run has not.';
