@@ -13,6 +13,9 @@ FRESH = "fresh_answer"
 KEPT = {"published_rankings": "live_rankings"}
 """Tables, and the views whose rows they keep, in the order of the view."""
 
+SHOWN = {"published_rankings": "rankings"}
+"""The same tables, and the views by which people read them, which say what the columns mean."""
+
 
 def keep_answers(connection: duckdb.DuckDBPyConnection) -> None:
     """Fill the tables that keep what slow views say, where they say something else by now.
@@ -30,6 +33,20 @@ def keep_answers(connection: duckdb.DuckDBPyConnection) -> None:
                 connection.execute(f"DELETE FROM {table}")  # noqa: S608
                 connection.execute(f"INSERT INTO {table} SELECT * FROM {FRESH}")  # noqa: S608
         connection.execute(f"DROP TABLE temp.{FRESH}")
+
+
+def spread_comments(connection: duckdb.DuckDBPyConnection) -> None:
+    """Say of the columns of kept tables, and of what they keep, what is said of the views that people read."""
+    for table, shown in SHOWN.items():
+        comments = connection.execute(
+            "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = current_database() "
+            "AND table_name = ?",
+            [shown],
+        ).fetchall()
+        for relation in (table, KEPT[table]):
+            for column, comment in comments:
+                text = str(comment).replace("'", "''")
+                connection.execute(f"COMMENT ON COLUMN {relation}.{column} IS '{text}'")
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[object, ...]:

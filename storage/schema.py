@@ -13,6 +13,7 @@ import duckdb
 from storage.columns import SCHEMA_VERSION
 from storage.connections import transaction
 from storage.errors import NewerSchemaError, SchemaMismatchError
+from storage.published import spread_comments
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,6 +83,8 @@ def migrate(connection: duckdb.DuckDBPyConnection, steps: Sequence[Migration] | 
                 "SET digest = excluded.digest, applied_at = excluded.applied_at",
                 [step.version, step.name, step.digest, datetime.now(UTC).replace(tzinfo=None)],
             )
+        # Whatever was pending, the views were made anew at the end.
+        spread_comments(connection)
     return [step.name for step in pending]
 
 

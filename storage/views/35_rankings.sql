@@ -1,55 +1,7 @@
 -- What the ranking said when this copy was published, kept as a table in the order of the ranking: filled by
--- publishing (storage/published.py), and empty until then.
+-- publishing (storage/published.py), and empty until then. What its columns mean is said once, of the view below.
 CREATE OR REPLACE TABLE published_rankings AS SELECT * FROM live_rankings LIMIT 0;
 COMMENT ON TABLE published_rankings IS 'What rankings says, in its order, as it was worked out when this copy was published.';
-COMMENT ON COLUMN published_rankings.rank IS 'place by barrier_at_dim_ev; null without a barrier';
-COMMENT ON COLUMN published_rankings.formula IS 'reduced formula';
-COMMENT ON COLUMN published_rankings.name IS 'what people call it';
-COMMENT ON COLUMN published_rankings.material_id IS 'identifier within its source';
-COMMENT ON COLUMN published_rankings.source IS 'reference, files, ...';
-COMMENT ON COLUMN published_rankings.working_ion IS 'element symbol of the ion that moves';
-COMMENT ON COLUMN published_rankings.state IS 'discharged: the host as it is; charged: a single working ion kept in the topotactic host';
-COMMENT ON COLUMN published_rankings.percolation_dim IS 'dimensions of percolation at barrier_at_dim_ev; 0 when the hops do not connect';
-COMMENT ON COLUMN published_rankings.barrier_at_dim_ev IS 'the minimax barrier at percolation_dim, eV; the order of this view';
-COMMENT ON COLUMN published_rankings.lower_ev IS 'lower end of its 90% interval, eV';
-COMMENT ON COLUMN published_rankings.upper_ev IS 'upper end of its 90% interval, eV';
-COMMENT ON COLUMN published_rankings.barrier_1d_ev IS 'least level at which the hops connect in 1 dimension, eV';
-COMMENT ON COLUMN published_rankings.barrier_2d_ev IS 'least level at which the hops connect in 2 dimensions, eV';
-COMMENT ON COLUMN published_rankings.barrier_3d_ev IS 'least level at which the hops connect in 3 dimensions, eV';
-COMMENT ON COLUMN published_rankings.direction_conventional IS 'percolating direction or plane in the conventional cell';
-COMMENT ON COLUMN published_rankings.in_domain IS 'true when the rate-limiting hop at percolation_dim lies in the training domain';
-COMMENT ON COLUMN published_rankings.path_converged IS 'true when the path of the rate-limiting hop at percolation_dim met its force criterion';
-COMMENT ON COLUMN published_rankings.far_above_hull IS 'true when more than 0.1 eV an atom above the hull; null means unknown';
-COMMENT ON COLUMN published_rankings.flags IS 'what to be careful about, in words; null when nothing is known';
-COMMENT ON COLUMN published_rankings.e_above_hull_ev IS 'energy above the convex hull, eV an atom; null means unknown';
-COMMENT ON COLUMN published_rankings.average_voltage_v IS 'average voltage against the working metal, V; null means unknown';
-COMMENT ON COLUMN published_rankings.capacity_mah_g IS 'gravimetric capacity with all working ions taken out, mAh/g';
-COMMENT ON COLUMN published_rankings.space_group_symbol IS 'Hermann-Mauguin symbol of the space group';
-COMMENT ON COLUMN published_rankings.space_group_number IS 'space group number';
-COMMENT ON COLUMN published_rankings.n_sites IS 'sites in the stored cell';
-COMMENT ON COLUMN published_rankings.n_hops IS 'symmetry-distinct hops in the graph';
-COMMENT ON COLUMN published_rankings.cutoff_ang IS 'longest hop in the graph, angstrom';
-COMMENT ON COLUMN published_rankings.limiting_edge IS 'edge_id of the rate-limiting hop at percolation_dim';
-COMMENT ON COLUMN published_rankings.reason IS 'why there is no barrier, in one word; null when there is one';
-COMMENT ON COLUMN published_rankings.reason_message IS 'the same in a sentence, where a failure says so';
-COMMENT ON COLUMN published_rankings.method IS 'where the barriers of the hops come from: cnn, ...';
-COMMENT ON COLUMN published_rankings.model_digest IS 'digest of the checkpoint behind the barriers';
-COMMENT ON COLUMN published_rankings.site_energies IS 'unknown (counted as 0), partial (missing ones counted as 0) or known';
-COMMENT ON COLUMN published_rankings.site_energy_difference_ev IS 'highest minus lowest site of the percolating component by bond-valence site energy, eV';
-COMMENT ON COLUMN published_rankings.run_id IS 'run whose result is shown';
-COMMENT ON COLUMN published_rankings.structure_hash IS 'digest of the cleaned structure';
-COMMENT ON COLUMN published_rankings.material_key IS 'structure_hash that stands for all structures merged into this material';
-COMMENT ON COLUMN published_rankings.all_ids IS 'material_id of all that were merged into this material, comma-separated';
-COMMENT ON COLUMN published_rankings.other_ids IS 'other spellings of the identifier, and further identifiers of the same entry';
-COMMENT ON COLUMN published_rankings.ordering IS 'how a disordered structure was ordered; null when it was ordered as given';
-COMMENT ON COLUMN published_rankings.max_delta_volume_fraction IS 'largest volume change between charge and discharge, as a fraction; null means unknown';
-COMMENT ON COLUMN published_rankings.stability_charge_ev IS 'energy above the convex hull of the charged material, eV an atom; null means unknown';
-COMMENT ON COLUMN published_rankings.stability_discharge_ev IS 'energy above the convex hull of the discharged material, eV an atom; null means unknown';
-COMMENT ON COLUMN published_rankings.band_gap_ev IS 'band gap that the database gives, eV; null means unknown';
-COMMENT ON COLUMN published_rankings.origin IS 'where the database has it from: experiment (a collection''s id) or theory; null means unknown';
-COMMENT ON COLUMN published_rankings.database_version IS 'version of the database that its content was fetched from';
-COMMENT ON COLUMN published_rankings.licence IS 'SPDX identifier of the licence that it comes under; null means unknown';
-COMMENT ON COLUMN published_rankings.vanished_at IS 'when its source no longer had it, UTC; null while it does';
 
 CREATE OR REPLACE VIEW rankings AS SELECT * FROM published_rankings;
 COMMENT ON VIEW rankings IS 'A row a material, fastest first: its newest result, or the reason why it has none.';
