@@ -143,10 +143,7 @@ def publish(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S, min_interval_s
         if wal_of(paths.published).exists():
             wal_of(paths.published).replace(paths.work / "orphaned.wal")
         note_copies(paths.note, paths.published, paths.working)
-        try:
-            atomic.copy_file(paths.working, paths.published, paths.publishing)
-        except OSError as error:
-            raise unwritable(paths, error) from error
+        _copy(paths, paths.working, paths.published, paths.publishing)
         note_copies(paths.note, paths.published)
     return True
 
@@ -240,7 +237,7 @@ def _create(paths: DatabasePaths) -> None:
         with opened as connection, explaining(paths.published):
             _checked_steps(connection, paths.published)
         note_copies(paths.note, paths.published)
-        atomic.copy_file(paths.published, paths.working, paths.taking_over)
+        _copy(paths, paths.published, paths.working, paths.taking_over)
         return
     with (
         explaining(paths.working),
@@ -252,6 +249,14 @@ def _create(paths: DatabasePaths) -> None:
         connection.execute(f"USE {ALIAS}")
         migrate(connection)
         connection.execute(f"CHECKPOINT {ALIAS}")
+
+
+def _copy(paths: DatabasePaths, source: Path, target: Path, temporary: Path) -> None:
+    """Copy one of a database's files over another, or say why that cannot be."""
+    try:
+        atomic.copy_file(source, target, temporary)
+    except OSError as error:
+        raise unwritable(paths, error) from error
 
 
 @contextmanager
