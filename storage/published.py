@@ -36,7 +36,7 @@ def keep_answers(connection: duckdb.DuckDBPyConnection) -> None:
 
 
 def spread_comments(connection: duckdb.DuckDBPyConnection) -> None:
-    """Say of the columns of kept tables, and of what they keep, what is said of the views that people read."""
+    """Say of the columns of kept tables, and of what they keep, what is said of those that people read."""
     for table, shown in SHOWN.items():
         comments = connection.execute(
             "SELECT column_name, comment FROM duckdb_columns() WHERE database_name = current_database() "
