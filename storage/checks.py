@@ -11,7 +11,7 @@ from storage.database import DEFAULT_WAIT_S, locked
 from storage.errors import DatabaseMissingError, ForeignCopyError, StorageError
 from storage.fingerprints import check_copy
 from storage.inspection import inspect
-from storage.merging import WITHOUT_INDEX
+from storage.merging import WITHOUT_KEY
 from storage.records import ROW_TYPES
 from storage.schema import applied_steps, migrations, pending_steps
 from storage.shard_files import damage_of, shard_files, total
@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from storage.shard_files import ShardFile
 
 _NAMED = 5
+_RESTORE = (
+    "restore a snapshot (`lihop db restore`), or "
+    "`lihop runs delete` their runs with --results and screen again"
+)
 # Results stand under a key that says that the stage was done; without it they would be computed again.
 _OF_STAGES = ("hops", "predictions", "percolation")
 _OF_RUNS = ("run_materials", "run_failures")
@@ -133,7 +137,8 @@ def _within(paths: DatabasePaths, connection: duckdb.DuckDBPyConnection) -> list
         found = [Finding("schema", True, "up to date, every migration the one that ships with this lihop")]
     found += [_results(connection, table) for table in _OF_STAGES]
     found += [_participants(connection, table) for table in _OF_RUNS]
-    found += [_repeated(connection, table) for table in sorted(WITHOUT_INDEX)]
+    found += [_repeated(connection, table) for table in sorted(WITHOUT_KEY)]
+    found += [_misnumbered(connection, table) for table in sorted(WITHOUT_KEY)]
     return found + _shards(paths, connection) + [_snapshots(paths)]
 
 
@@ -170,8 +175,20 @@ def _repeated(connection: duckdb.DuckDBPyConnection, table: str) -> Finding:
     ).fetchall()
     return _dangling(
         rows, f"{table} there once", "hops that stand there more than once",
-        "another program wrote into the working file: restore a snapshot (`lihop db restore`), or "
-        "`lihop runs delete` their runs with --results and screen again",
+        f"another program wrote into the working file: {_RESTORE}",
+    )  # fmt: skip
+
+
+def _misnumbered(connection: duckdb.DuckDBPyConnection, table: str) -> Finding:
+    """Look for rows that do not carry the number of their structure, by which views find them."""
+    rows = connection.execute(
+        f"SELECT structure_hash, count(*) FROM {table} "  # noqa: S608 - our own names
+        "ANTI JOIN structures USING (structure_hash, structure_no) "
+        "GROUP BY structure_hash ORDER BY structure_hash"
+    ).fetchall()
+    return _dangling(
+        rows, f"{table} numbered", "structures without their number, so that views leave them out",
+        f"another program wrote into the working file: {_RESTORE}",
     )  # fmt: skip
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 if TYPE_CHECKING:
     import duckdb
 
@@ -11,6 +14,12 @@ if TYPE_CHECKING:
 
 STAGED = "staged"
 """The relation that holds what is to be merged."""
+
+ROW_GROUP = 122_880
+"""Rows that DuckDB keeps together, unless told otherwise when a file is made."""
+
+NUMBER = "structure_no"
+"""The column by which rows of one structure are found fast; rows do not know it before they are merged."""
 
 # Rows under a stage key follow from the key: the first stays. These may change, and the newest is kept:
 # a stage result names the shard, which is another one after a deleted shard was computed again.
@@ -21,8 +30,9 @@ NEWEST_WINS = frozenset(
     }
 )  # fmt: skip
 # These have no primary key, whose index would be several times their size, so what is there is looked up:
-# see docs/decisions/0011-no-index-over-hops.md.
-WITHOUT_INDEX = frozenset({"hops", "predictions"})
+# see docs/decisions/0011-no-index-over-hops.md. They carry the number of their structure
+# (docs/decisions/0012-structures-have-numbers.md).
+WITHOUT_KEY = frozenset({"hops", "predictions"})
 # A candidate's key holds its source: what that source no longer says of it is no longer known. When it was
 # last seen is noted apart from its row, which does not know it.
 _NULL_KEEPS = {"candidates": frozenset({"last_seen_at"})}
@@ -30,25 +40,35 @@ _NULL_KEEPS = {"candidates": frozenset({"last_seen_at"})}
 _FIRST_STAYS = {"candidates": "first_seen_at", "source_entries": "first_seen_at"}
 
 
-def merge_staged(connection: duckdb.DuckDBPyConnection, row_type: type[Row]) -> None:
-    """Merge the rows of the relation `staged` into the table of their type.
+def merge(connection: duckdb.DuckDBPyConnection, row_type: type[Row], data: pa.Table) -> None:
+    """Merge rows into the table of their type.
 
     Parameters
     ----------
     connection : duckdb.DuckDBPyConnection
-        A connection within a transaction, at which the rows are registered as `staged`.
+        A connection within a transaction.
     row_type : type of Row
         What they are rows of.
+    data : pyarrow.Table
+        The rows, with the columns of their type.
 
     Raises
     ------
     duckdb.ConstraintException
         When a row breaks a constraint.
     """
-    connection.execute(merge_statement(row_type, repeated=_repeats(connection, row_type)))
+    known = None
+    if row_type.table in WITHOUT_KEY:
+        data, known = _numbered(connection, data)
+    # In pieces of one row group each: these are inserted side by side and written once, where others are put
+    # together first, one by one.
+    pieces = data.combine_chunks().to_batches(ROW_GROUP)
+    connection.register(STAGED, pa.Table.from_batches(pieces, data.schema))
+    connection.execute(merge_statement(row_type, repeated=_repeats(connection, row_type), known=known))
+    connection.unregister(STAGED)
 
 
-def merge_statement(row_type: type[Row], *, repeated: bool) -> str:
+def merge_statement(row_type: type[Row], *, repeated: bool, known: tuple[int, int] | None = None) -> str:
     """Return the statement that merges staged rows.
 
     Parameters
@@ -57,6 +77,9 @@ def merge_statement(row_type: type[Row], *, repeated: bool) -> str:
         What they are rows of.
     repeated : bool
         Whether several of them may have one key.
+    known : tuple of int, optional
+        Least and greatest number of their structures that the file knew before, if it knew any. It is heeded
+        for tables without a primary key, where structures that are new have no rows yet.
 
     Returns
     -------
@@ -66,12 +89,44 @@ def merge_statement(row_type: type[Row], *, repeated: bool) -> str:
     table, key = row_type.table, ", ".join(row_type.key)
     newest = table in NEWEST_WINS
     given = _one_a_key(key, last=newest) if repeated else f"SELECT * FROM {STAGED}"  # noqa: S608 - our own names
-    if table in WITHOUT_INDEX:
-        # Rows of the same stage alone are compared in full: reading one column finds them.
-        there = f"SELECT {key} FROM {table} WHERE stage_key IN (SELECT DISTINCT stage_key FROM {STAGED})"  # noqa: S608
+    if table in WITHOUT_KEY:
+        if known is None:
+            return f"INSERT INTO {table} BY NAME {given}"
+        # Row groups whose numbers all lie elsewhere are passed over, however long the table has grown.
+        there = (
+            f"SELECT {key} FROM {table} WHERE {NUMBER} BETWEEN {known[0]} AND {known[1]} "  # noqa: S608
+            f"AND stage_key IN (SELECT DISTINCT stage_key FROM {STAGED})"
+        )
         return f"INSERT INTO {table} BY NAME SELECT * FROM ({given}) ANTI JOIN ({there}) USING ({key})"  # noqa: S608
     on_conflict = f"DO UPDATE SET {_newest(row_type)}" if newest else "DO NOTHING"
     return f"INSERT INTO {table} BY NAME {given} ON CONFLICT ({key}) {on_conflict}"
+
+
+def _numbered(
+    connection: duckdb.DuckDBPyConnection, data: pa.Table
+) -> tuple[pa.Table, tuple[int, int] | None]:
+    """Return rows with the numbers of their structures, and the least and greatest of those known before.
+
+    Structures without a number get the next ones, in the order of the rows.
+    """
+    met = pc.unique(data["structure_hash"])
+    places = pa.array(range(len(met)), type=pa.int64())
+    connection.register("met", pa.table({"structure_hash": met, "place": places}))
+    ((least, greatest),) = connection.execute(
+        f"SELECT min({NUMBER}), max({NUMBER}) FROM structures SEMI JOIN met USING (structure_hash)"  # noqa: S608
+    ).fetchall()
+    ((last,),) = connection.execute(f"SELECT coalesce(max({NUMBER}), 0) FROM structures").fetchall()  # noqa: S608
+    connection.execute(
+        f"INSERT INTO structures SELECT structure_hash, {last} + row_number() OVER (ORDER BY place) "  # noqa: S608
+        "FROM met ANTI JOIN structures USING (structure_hash)"
+    )
+    numbers = connection.sql(
+        f"SELECT {NUMBER} FROM met JOIN structures USING (structure_hash) ORDER BY place"  # noqa: S608
+    ).to_arrow_table()[NUMBER]
+    connection.unregister("met")
+    of_row = pc.index_in(data["structure_hash"], value_set=met)
+    known = None if least is None else (int(least), int(greatest))
+    return data.append_column(NUMBER, numbers.combine_chunks().take(of_row)), known
 
 
 def _repeats(connection: duckdb.DuckDBPyConnection, row_type: type[Row]) -> bool:

@@ -10,10 +10,10 @@ if TYPE_CHECKING:
     import duckdb
 
 FRESH = "fresh_answer"
-KEPT = {"published_rankings": "live_rankings"}
+KEPT = {"published_results": "live_results", "published_rankings": "live_rankings"}
 """Tables, and the views whose rows they keep, in the order of the view."""
 
-SHOWN = {"published_rankings": "rankings"}
+SHOWN = {"published_results": "latest_results", "published_rankings": "rankings"}
 """The same tables, and the views by which people read them, which say what the columns mean."""
 
 

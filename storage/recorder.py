@@ -16,7 +16,7 @@ from storage.columns import row_type_of, rows_to_table, table_to_rows
 from storage.connections import transaction
 from storage.database import DEFAULT_WAIT_S, publish, writing
 from storage.errors import ManifestMismatchError, RefusedRowsError, ShardError, StorageError
-from storage.merging import STAGED, merge_staged
+from storage.merging import merge
 from storage.places import DatabasePaths, paths_of
 from storage.quarantine import set_aside
 from storage.records import Row, Run
@@ -270,9 +270,7 @@ def _transact(
                 connection.execute("DELETE FROM failures WHERE stage_key IN (SELECT stage_key FROM wanted)")
                 connection.unregister("wanted")
             for table, data in groups.items():
-                connection.register(STAGED, data)
-                merge_staged(connection, row_type_of(table))
-                connection.unregister(STAGED)
+                merge(connection, row_type_of(table), data)
     except (duckdb.ConstraintException, duckdb.ConversionException) as error:
         raise RefusedRowsError(f"rows for {table!r} were refused: {error}") from error
 

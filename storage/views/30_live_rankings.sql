@@ -108,7 +108,7 @@ FROM (
         AND merged.state = c.state
     LEFT JOIN source_entries AS entry
         ON entry.source = c.source AND entry.entry_id = c.material_id
-    LEFT JOIN latest_results AS l
+    LEFT JOIN live_results AS l
         ON l.structure_hash = c.structure_hash AND l.working_ion = c.working_ion
     LEFT JOIN percolation AS p
         ON p.structure_hash = l.structure_hash

@@ -1,9 +1,9 @@
 -- The best barrier known for each hop of the newest result: a converged refinement before a prediction.
 CREATE OR REPLACE VIEW hop_barriers AS
 SELECT
-    hop.structure_hash,
-    hop.working_ion,
-    hop.material_id,
+    newest.structure_hash,
+    newest.working_ion,
+    newest.material_id,
     hop.edge_id,
     hop.i,
     hop.j,
@@ -35,25 +35,23 @@ SELECT
     -- A refinement speaks for its own path, also when it does not tell; a prediction for the hop's.
     CASE WHEN best.converged IS NULL THEN hop.residual_force_ev_ang ELSE best.residual_force_ev_ang END
         AS residual_force_ev_ang
-FROM (
-    SELECT hops.*
-    FROM hops
-    JOIN latest_results AS l
-        ON l.structure_hash = hops.structure_hash
-        AND l.working_ion = hops.working_ion
-        AND l.hops_stage_key = hops.stage_key
-) AS hop
+FROM latest_results AS newest
+JOIN hops AS hop
+    ON hop.structure_no = newest.structure_no
+    AND hop.working_ion = newest.working_ion
+    AND hop.stage_key = newest.hops_stage_key
 LEFT JOIN (
     SELECT
         either.*,
+        -- Identifier and digest say the same here; with either of them, what is asked of one is worked out for it alone.
         row_number() OVER (
-            PARTITION BY either.structure_hash, either.working_ion,
+            PARTITION BY either.material_id, either.structure_hash, either.working_ion,
                 either.i, either.j, either.ox, either.oy, either.oz, either.vacancy
             ORDER BY either.preference, either.residual_force_ev_ang NULLS LAST, either.method, either.stage_key
         ) AS best_first
     FROM (
         SELECT
-            r.structure_hash, r.working_ion, r.i, r.j, r.ox, r.oy, r.oz, r.vacancy,
+            l.material_id, l.structure_hash, l.working_ion, r.i, r.j, r.ox, r.oy, r.oz, r.vacancy,
             r.method, r.model_digest, r.barrier_ev,
             NULL::DOUBLE AS lower_ev, NULL::DOUBLE AS upper_ev, NULL::DOUBLE AS log_spread,
             NULL::BOOLEAN AS in_domain,
@@ -61,9 +59,12 @@ LEFT JOIN (
             CASE WHEN r.converged THEN 1 ELSE 3 END AS preference,
             r.stage_key
         FROM refinements AS r
+        JOIN latest_results AS l
+            ON l.structure_hash = r.structure_hash
+            AND l.working_ion = r.working_ion
         UNION ALL
         SELECT
-            p.structure_hash, p.working_ion, p.i, p.j, p.ox, p.oy, p.oz, p.vacancy,
+            l.material_id, l.structure_hash, l.working_ion, p.i, p.j, p.ox, p.oy, p.oz, p.vacancy,
             p.method, p.model_digest, p.barrier_ev,
             p.lower_ev, p.upper_ev, p.log_spread,
             p.in_domain,
@@ -72,21 +73,22 @@ LEFT JOIN (
             p.stage_key
         FROM predictions AS p
         JOIN latest_results AS l
-            ON l.structure_hash = p.structure_hash
+            ON l.structure_no = p.structure_no
             AND l.working_ion = p.working_ion
             AND l.prediction_stage_key = p.stage_key
     ) AS either
 ) AS best
     ON best.best_first = 1
-    AND best.structure_hash = hop.structure_hash
-    AND best.working_ion = hop.working_ion
+    AND best.material_id = newest.material_id
+    AND best.structure_hash = newest.structure_hash
+    AND best.working_ion = newest.working_ion
     AND best.i = hop.i
     AND best.j = hop.j
     AND best.ox = hop.ox
     AND best.oy = hop.oy
     AND best.oz = hop.oz
     AND best.vacancy = hop.vacancy
-ORDER BY hop.material_id, hop.structure_hash, hop.distance_ang, hop.i, hop.j, hop.ox, hop.oy, hop.oz, hop.vacancy;
+ORDER BY newest.material_id, newest.structure_hash, hop.distance_ang, hop.i, hop.j, hop.ox, hop.oy, hop.oz, hop.vacancy;
 COMMENT ON VIEW hop_barriers IS 'A row a hop of the newest result, with the best barrier known for it.';
 COMMENT ON COLUMN hop_barriers.structure_hash IS 'digest of the cleaned structure that the hop lies in';
 COMMENT ON COLUMN hop_barriers.working_ion IS 'element symbol of the ion that moves';

@@ -1,9 +1,9 @@
 -- Which hop decides how fast the ions get through a material, in 1, 2 and 3 dimensions.
 CREATE OR REPLACE VIEW rate_limiting_hops AS
 SELECT
-    hop.material_id,
-    result.structure_hash,
-    result.working_ion,
+    newest.material_id,
+    newest.structure_hash,
+    newest.working_ion,
     result.dimension,
     result.dimension = result.percolation_dim AS at_percolation_dim,
     hop.edge_id,
@@ -29,11 +29,11 @@ SELECT
     result.method,
     result.model_digest,
     newest.run_id
-FROM hops AS hop
-JOIN latest_results AS newest
-    ON newest.structure_hash = hop.structure_hash
-    AND newest.working_ion = hop.working_ion
-    AND newest.hops_stage_key = hop.stage_key
+FROM latest_results AS newest
+JOIN hops AS hop
+    ON hop.structure_no = newest.structure_no
+    AND hop.working_ion = newest.working_ion
+    AND hop.stage_key = newest.hops_stage_key
 JOIN (
     SELECT
         p.structure_hash, p.working_ion, p.stage_key, p.percolation_dim, p.method, p.model_digest,
@@ -52,7 +52,7 @@ JOIN (
     AND result.stage_key = newest.percolation_stage_key
     AND result.edge_id = hop.edge_id
 LEFT JOIN predictions AS predicted
-    ON predicted.structure_hash = hop.structure_hash
+    ON predicted.structure_no = hop.structure_no
     AND predicted.working_ion = hop.working_ion
     AND predicted.i = hop.i
     AND predicted.j = hop.j
@@ -61,7 +61,7 @@ LEFT JOIN predictions AS predicted
     AND predicted.oz = hop.oz
     AND predicted.vacancy = hop.vacancy
     AND predicted.stage_key = newest.prediction_stage_key
-ORDER BY hop.material_id, result.structure_hash, result.working_ion, result.dimension;
+ORDER BY newest.material_id, newest.structure_hash, newest.working_ion, result.dimension;
 COMMENT ON VIEW rate_limiting_hops IS 'The hop that decides the barrier in 1, 2 and 3 dimensions, a row a dimension that the newest result of a structure reaches.';
 COMMENT ON COLUMN rate_limiting_hops.material_id IS 'identifier of the material within its source';
 COMMENT ON COLUMN rate_limiting_hops.structure_hash IS 'digest of the cleaned structure';

@@ -11,9 +11,9 @@ SELECT
     ) = 1 AS is_best
 FROM (
     SELECT
-        hop.material_id,
-        hop.structure_hash,
-        hop.working_ion,
+        newest.material_id,
+        newest.structure_hash,
+        newest.working_ion,
         hop.edge_id,
         hop.i,
         hop.j,
@@ -43,30 +43,33 @@ FROM (
             WHEN known.converged IS FALSE THEN 3
             WHEN known.stage_key = newest.prediction_stage_key THEN 2
         END AS preference
-    FROM hops AS hop
-    JOIN latest_results AS newest
-        ON newest.structure_hash = hop.structure_hash
-        AND newest.working_ion = hop.working_ion
-        AND newest.hops_stage_key = hop.stage_key
+    FROM latest_results AS newest
+    JOIN hops AS hop
+        ON hop.structure_no = newest.structure_no
+        AND hop.working_ion = newest.working_ion
+        AND hop.stage_key = newest.hops_stage_key
     LEFT JOIN (
         SELECT
-            p.structure_hash, p.working_ion, p.i, p.j, p.ox, p.oy, p.oz, p.vacancy,
+            l.material_id, l.structure_hash, l.working_ion, p.i, p.j, p.ox, p.oy, p.oz, p.vacancy,
             p.method, p.model_digest, p.barrier_ev, p.lower_ev, p.upper_ev, p.log_spread,
             p.in_domain, p.domain_distance,
             NULL::DOUBLE AS barrier_forward_ev, NULL::DOUBLE AS barrier_reverse_ev,
             NULL::BOOLEAN AS converged, NULL::DOUBLE AS residual_force_ev_ang, p.stage_key
         FROM predictions AS p
+        JOIN latest_results AS l ON l.structure_no = p.structure_no AND l.working_ion = p.working_ion
         UNION ALL
         SELECT
-            r.structure_hash, r.working_ion, r.i, r.j, r.ox, r.oy, r.oz, r.vacancy,
+            l.material_id, l.structure_hash, l.working_ion, r.i, r.j, r.ox, r.oy, r.oz, r.vacancy,
             r.method, r.model_digest, r.barrier_ev, NULL, NULL, NULL,
             NULL, NULL,
             r.barrier_forward_ev, r.barrier_reverse_ev,
             r.converged, r.residual_force_ev_ang, r.stage_key
         FROM refinements AS r
+        JOIN latest_results AS l ON l.structure_hash = r.structure_hash AND l.working_ion = r.working_ion
     ) AS known
-        ON known.structure_hash = hop.structure_hash
-        AND known.working_ion = hop.working_ion
+        ON known.material_id = newest.material_id
+        AND known.structure_hash = newest.structure_hash
+        AND known.working_ion = newest.working_ion
         AND known.i = hop.i
         AND known.j = hop.j
         AND known.ox = hop.ox

@@ -1,9 +1,9 @@
 -- Predictions that should be trusted least: those of hops unlike any that the model was trained on.
 CREATE OR REPLACE VIEW outside_domain AS
 SELECT
-    hop.material_id,
-    hop.structure_hash,
-    hop.working_ion,
+    newest.material_id,
+    newest.structure_hash,
+    newest.working_ion,
     hop.edge_id,
     p.domain_distance,
     coalesce(
@@ -22,13 +22,13 @@ SELECT
     p.method,
     p.model_digest,
     newest.run_id
-FROM hops AS hop
-JOIN latest_results AS newest
-    ON newest.structure_hash = hop.structure_hash
-    AND newest.working_ion = hop.working_ion
-    AND newest.hops_stage_key = hop.stage_key
+FROM latest_results AS newest
+JOIN hops AS hop
+    ON hop.structure_no = newest.structure_no
+    AND hop.working_ion = newest.working_ion
+    AND hop.stage_key = newest.hops_stage_key
 JOIN predictions AS p
-    ON p.structure_hash = hop.structure_hash
+    ON p.structure_no = hop.structure_no
     AND p.working_ion = hop.working_ion
     AND p.i = hop.i
     AND p.j = hop.j
@@ -42,7 +42,7 @@ LEFT JOIN percolation AS result
     AND result.working_ion = newest.working_ion
     AND result.stage_key = newest.percolation_stage_key
 WHERE NOT p.in_domain
-ORDER BY p.domain_distance DESC, hop.material_id, hop.structure_hash, hop.edge_id;
+ORDER BY p.domain_distance DESC, newest.material_id, newest.structure_hash, hop.edge_id;
 COMMENT ON VIEW outside_domain IS 'Predictions of the newest results that lie outside the training domain, the farthest first.';
 COMMENT ON COLUMN outside_domain.material_id IS 'identifier of the material within its source';
 COMMENT ON COLUMN outside_domain.structure_hash IS 'digest of the cleaned structure';

@@ -306,3 +306,17 @@ def test_a_row_that_stands_twice_is_told(recorder, make, table):
     found = next(one for one in check(recorder.paths) if one.check == named)
     assert not found.ok
     assert "m1_0_" in found.detail
+
+
+@pytest.mark.parametrize("table", ["hops", "predictions"])
+@pytest.mark.parametrize("number", ["NULL", "structure_no + 1"])
+def test_a_row_that_views_would_not_find_is_told(recorder, make, table, number):
+    recorder.record(rows=[make.run(), *make.material()])
+    recorder.publish()
+    named = f"{table} numbered"
+    assert {one.check: one.ok for one in check(recorder.paths)}[named]
+    with writing(recorder.paths) as connection:
+        connection.execute(f"UPDATE {table} SET structure_no = {number}")
+    found = next(one for one in check(recorder.paths) if one.check == named)
+    assert not found.ok
+    assert "hash-m1" in found.detail

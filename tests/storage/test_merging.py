@@ -7,7 +7,7 @@ import random
 import pytest
 
 from storage.database import writing
-from storage.merging import NEWEST_WINS, WITHOUT_INDEX
+from storage.merging import NEWEST_WINS, WITHOUT_KEY
 from storage.recorder import Recorder
 from storage.records import Hop, Percolation, Prediction, RunMaterial, StageResult
 
@@ -62,4 +62,30 @@ def test_what_has_no_index_has_no_primary_key_either(tmp_path, make):
         keyed = connection.execute(
             "SELECT table_name FROM duckdb_constraints() WHERE constraint_type = 'PRIMARY KEY'"
         ).fetchall()
-    assert not {name for (name,) in keyed} & WITHOUT_INDEX
+    assert not {name for (name,) in keyed} & WITHOUT_KEY
+
+
+def test_numbers_count_structures_as_they_were_recorded(tmp_path, make):
+    recorder = Recorder(tmp_path / "lihop.duckdb")
+    recorder.record(rows=[make.hop("b"), make.hop("a"), make.hop("b", j=3)])
+    recorder.record(rows=[make.prediction("c"), make.prediction("a")])
+    recorder.record(rows=[make.hop("c"), make.hop("d"), make.hop("a")])
+    with writing(recorder.paths) as connection:
+        numbers = dict(connection.execute("FROM structures").fetchall())
+        carried = connection.execute(
+            "SELECT structure_hash, structure_no FROM hops UNION ALL "
+            "SELECT structure_hash, structure_no FROM predictions"
+        ).fetchall()
+    assert numbers == {"hash-b": 1, "hash-a": 2, "hash-c": 3, "hash-d": 4}
+    assert len(carried) == 7
+    assert set(carried) == set(numbers.items())
+
+
+def test_what_is_forgotten_and_computed_anew_keeps_its_number(tmp_path, make):
+    recorder = Recorder(tmp_path / "lihop.duckdb")
+    recorder.record(rows=[make.hop("a"), make.hop("b")])
+    recorder.forget([make.hop("a").stage_key])
+    recorder.record(rows=[make.hop("c"), make.hop("a")])
+    with writing(recorder.paths) as connection:
+        found = connection.execute("SELECT structure_hash, structure_no FROM hops").fetchall()
+    assert sorted(found) == [("hash-a", 1), ("hash-b", 2), ("hash-c", 3)]

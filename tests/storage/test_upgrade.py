@@ -17,7 +17,7 @@ from storage import queries
 from storage.columns import SCHEMA_VERSION
 from storage.database import STORAGE_VERSION, reading
 from storage.errors import StorageError
-from storage.merging import WITHOUT_INDEX
+from storage.merging import NUMBER, WITHOUT_KEY
 from storage.published import KEPT
 from storage.recorder import Recorder
 from storage.records import ROW_TYPES, Hop
@@ -74,7 +74,7 @@ def _content(path):
             "SELECT table_name, constraint_column_names FROM duckdb_constraints() "
             "WHERE constraint_type = 'PRIMARY KEY'"
         ).fetchall()
-    assert there - set(ROW_TYPES) == {"schema_migrations"} | (set(KEPT) & there)
+    assert there - set(ROW_TYPES) == {"schema_migrations"} | ({"structures", *KEPT} & there)
     return rows, {name: tuple(columns) for name, columns in keys}
 
 
@@ -85,10 +85,19 @@ def _is_schema_1(path):
     return steps == (1,) and "vacancy" not in names
 
 
+def _check_numbered(tables):
+    """Take the numbers of structures out of the rows; each must be that of one structure, in their order."""
+    numbers = {
+        row["structure_hash"]: row.pop(NUMBER) for table in sorted(WITHOUT_KEY) for row in tables[table]
+    }
+    assert sorted(numbers.values()) == list(range(1, len(numbers) + 1))
+
+
 def _check_upgraded(before, path):
     """Compare what is in a file now with what was in it, by old columns; say what the new ones hold."""
     after, keys = _content(path)
-    expected = {table: row_type.key for table, row_type in ROW_TYPES.items() if table not in WITHOUT_INDEX}
+    _check_numbered(after)
+    expected = {table: row_type.key for table, row_type in ROW_TYPES.items() if table not in WITHOUT_KEY}
     assert {table: key for table, key in keys.items() if table in ROW_TYPES} == expected
     assert all(after[table] == [] for table in ROW_TYPES.keys() - before.keys())
     for table, old in before.items():

@@ -1,6 +1,6 @@
--- The newest run that has results for each structure: what `rankings` and `hop_barriers` show.
+-- The newest run that has results for each structure: what `rankings` and `hop_barriers` show, and latest_results keeps.
 -- An aggregate and no window over the materials: what is joined with a few structures then reads only theirs.
-CREATE OR REPLACE VIEW latest_results AS
+CREATE OR REPLACE VIEW live_results AS
 WITH ordered AS NOT MATERIALIZED (
     SELECT run_id, started_at, row_number() OVER (ORDER BY started_at, run_id) AS place
     FROM runs
@@ -14,8 +14,10 @@ SELECT
     part.hops_stage_key,
     part.prediction_stage_key,
     part.percolation_stage_key,
-    newest.place_with_result IS NOT NULL AS has_percolation
+    newest.place_with_result IS NOT NULL AS has_percolation,
+    known.structure_no
 FROM run_materials AS part
+LEFT JOIN structures AS known ON known.structure_hash = part.structure_hash
 JOIN ordered ON ordered.run_id = part.run_id
 JOIN (
     SELECT
@@ -35,13 +37,4 @@ JOIN (
     AND newest.working_ion = part.working_ion
     -- A later run that failed on a material does not hide the result of an earlier one.
     AND coalesce(newest.place_with_result, newest.place) = ordered.place;
-COMMENT ON VIEW latest_results IS 'The newest run that has results for each structure.';
-COMMENT ON COLUMN latest_results.structure_hash IS 'digest of the cleaned structure';
-COMMENT ON COLUMN latest_results.working_ion IS 'element symbol of the ion that moves';
-COMMENT ON COLUMN latest_results.material_id IS 'identifier under which it took part';
-COMMENT ON COLUMN latest_results.run_id IS 'newest run with a percolation result, or the newest run when none has one';
-COMMENT ON COLUMN latest_results.started_at IS 'when that run started, UTC';
-COMMENT ON COLUMN latest_results.hops_stage_key IS 'stage_key of its rows in hops';
-COMMENT ON COLUMN latest_results.prediction_stage_key IS 'stage_key of its rows in predictions';
-COMMENT ON COLUMN latest_results.percolation_stage_key IS 'stage_key of its row in percolation';
-COMMENT ON COLUMN latest_results.has_percolation IS 'true when that row exists';
+COMMENT ON VIEW live_results IS 'What latest_results will say once it is published; slow where there are many materials.';
