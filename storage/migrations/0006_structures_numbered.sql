@@ -34,3 +34,7 @@ COMMENT ON COLUMN predictions.structure_no IS 'number of the structure in this f
 
 CREATE INDEX hops_by_structure ON hops (structure_hash);
 CREATE INDEX predictions_by_structure ON predictions (structure_hash);
+CREATE INDEX candidates_by_structure ON candidates (structure_hash);
+CREATE INDEX candidates_by_material ON candidates (material_id);
+CREATE INDEX percolation_by_structure ON percolation (structure_hash);
+CREATE INDEX run_materials_by_structure ON run_materials (structure_hash);

@@ -19,11 +19,12 @@ LEFT JOIN failures AS why
     AND why.reason = part.reason
     AND why.stage_key = part.stage_key
 LEFT JOIN (
-    SELECT structure_hash, working_ion, min(state) AS state
+    SELECT material_id, structure_hash, working_ion, min(state) AS state
     FROM candidates
-    GROUP BY structure_hash, working_ion
+    GROUP BY material_id, structure_hash, working_ion
 ) AS structure
-    ON structure.structure_hash = why.structure_hash
+    ON structure.material_id = part.material_id
+    AND structure.structure_hash = why.structure_hash
     AND structure.working_ion = why.working_ion
 GROUP BY part.run_id, part.material_id, part.working_ion, coalesce(structure.state, 'discharged'), why.structure_hash;
 COMMENT ON VIEW run_failure_reasons IS 'Why something failed in each run, a row a structure, or a row a source item of which there was none.';

@@ -33,12 +33,13 @@ LEFT JOIN percolation AS result
     AND result.working_ion = part.working_ion
     AND result.stage_key = part.percolation_stage_key
 LEFT JOIN (
-    -- One structure under several names has one formula and one state.
-    SELECT structure_hash, working_ion, min(formula) AS formula, min(state) AS state
+    -- Several sources may have a structure under one identifier: it has one formula and one state.
+    SELECT material_id, structure_hash, working_ion, min(formula) AS formula, min(state) AS state
     FROM candidates
-    GROUP BY structure_hash, working_ion
+    GROUP BY material_id, structure_hash, working_ion
 ) AS structure
-    ON structure.structure_hash = part.structure_hash
+    ON structure.material_id = part.material_id
+    AND structure.structure_hash = part.structure_hash
     AND structure.working_ion = part.working_ion
 LEFT JOIN run_failure_reasons AS failed
     ON failed.run_id = part.run_id

@@ -72,15 +72,7 @@ FROM (
         NULL,
         before.structure_hash,
         NULL,
-        -- It may have failed before there was a structure that could take part.
-        (
-            SELECT string_agg(DISTINCT failed.reasons, ', ' ORDER BY failed.reasons)
-            FROM run_failure_reasons AS failed
-            WHERE failed.run_id = later.run_id
-                AND failed.material_id = before.material_id
-                AND failed.working_ion = before.working_ion
-                AND failed.state = coalesce(before.state, 'discharged')
-        )
+        failed.reasons
     FROM (
         SELECT
             run_id, source, working_ion,
@@ -90,14 +82,25 @@ FROM (
         WHERE status = 'completed'
     ) AS later
     JOIN run_results AS before ON before.run_id = later.previous_run_id
-    WHERE NOT EXISTS (
-        SELECT 1
-        FROM run_results AS now
-        WHERE now.run_id = later.run_id
-            AND now.working_ion = later.working_ion
-            AND now.material_id = before.material_id
-            AND now.state IS NOT DISTINCT FROM before.state
-    )
+    -- A join, and no NOT EXISTS: what is asked of one material is then looked up of it alone.
+    LEFT JOIN run_results AS now
+        ON now.run_id = later.run_id
+        AND now.working_ion = later.working_ion
+        AND now.material_id = before.material_id
+        AND now.state IS NOT DISTINCT FROM before.state
+    -- It may have failed before there was a structure that could take part.
+    LEFT JOIN (
+        SELECT
+            run_id, material_id, working_ion, state,
+            string_agg(DISTINCT reasons, ', ' ORDER BY reasons) AS reasons
+        FROM run_failure_reasons
+        GROUP BY run_id, material_id, working_ion, state
+    ) AS failed
+        ON failed.run_id = later.run_id
+        AND failed.working_ion = later.working_ion
+        AND failed.material_id = before.material_id
+        AND failed.state = coalesce(before.state, 'discharged')
+    WHERE now.run_id IS NULL
 ) AS compared
 ORDER BY
     compared.run_id DESC, compared.status, abs(difference_ev) DESC NULLS LAST, compared.material_id, compared.state;

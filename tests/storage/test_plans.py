@@ -1,17 +1,25 @@
-"""A question about one structure reads no other: its filter reaches every large table below a view."""
+"""A question about one material reads no other: its filter reaches every large table below a view."""
 
 import json
 
 import duckdb
 import pytest
 
+from flows.bench.generated import Block, hash_of, tables
+from flows.bench.recording import run_row
 from storage.database import reading
+from storage.recorder import Recorder
+from storage.shards import write_shard
 
-LARGE = {"hops", "predictions", "refinements", "percolation", "run_materials", "candidates"}
+# Of hops and predictions DuckDB passes over the row groups whose numbers of structures lie elsewhere.
+NUMBERED = {"hops", "predictions"}
+LARGE = {"refinements", "percolation", "run_materials", "candidates", "published_results"}
 BY_STRUCTURE = (
     "latest_results", "hop_barriers", "hop_methods", "rate_limiting_hops", "method_disagreements",
     "outside_domain", "hop_rates", "diffusivities", "run_results",
 )  # fmt: skip
+OF_HOPS = [view for view in BY_STRUCTURE if view not in {"latest_results", "run_results"}]
+ROW_GROUPS, MATERIALS = 4, 20_000
 
 
 @pytest.fixture
@@ -47,9 +55,54 @@ def test_the_structure_is_filtered_where_it_is_read(connection, view):
 @pytest.mark.parametrize("view", ["hop_methods", "rate_limiting_hops", "outside_domain", "diffusivities"])
 def test_the_identifier_is_filtered_where_it_is_read(connection, view):
     scans = _scans(connection, f"SELECT * FROM {view} WHERE material_id = 'd'")
-    filtered = [filters for table, filters in scans if table == "hops"]
+    filtered = [filters for table, filters in scans if table == "published_results"]
     assert filtered
     assert all("material_id = 'd'" in filters for filters in filtered)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Return a connection to a database whose hops fill several row groups."""
+    folder = tmp_path_factory.mktemp("many")
+    recorder = Recorder(folder / "lihop.duckdb")
+    recorder.start_run(run_row())
+    given = tables(Block(0, MATERIALS))
+    recorder.record(
+        [write_shard(folder / f"{table}.parquet", rows, table) for table, rows in given.items()]
+    )
+    recorder.publish()
+    with reading(folder / "lihop.duckdb") as connection:
+        yield connection
+
+
+def _row_groups(connection, statement):
+    """Return the table, the row groups read and those there are, of every scan of a numbered table."""
+    profile = json.loads(connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}").fetchall()[0][1])
+    found, left = [], list(profile["operator"])
+    while left:
+        node = left.pop()
+        left += node.get("children", [])
+        table = node["extra_info"].get("Table", "").split(".")[-1]
+        if table in NUMBERED:
+            found.append((table, node["row_groups_scanned"], node["total_row_groups_to_scan"]))
+    return found
+
+
+@pytest.mark.parametrize("view", OF_HOPS)
+@pytest.mark.parametrize("column", ["structure_hash", "material_id"])
+def test_only_row_groups_of_the_material_are_read(many, view, column):
+    (name,) = Block(MATERIALS // 3, 1).names
+    value = hash_of(name) if column == "structure_hash" else name
+    scans = _row_groups(many, f"SELECT * FROM {view} WHERE {column} = '{value}'")
+    # Where all predictions lie in the domain, none of those outside it is looked for.
+    assert {table for table, *_ in scans} == (NUMBERED if view != "outside_domain" else {"hops"})
+    assert all(read <= ROW_GROUPS / 2 and there >= ROW_GROUPS for _, read, there in scans), scans
+
+
+def test_reading_all_row_groups_is_told(many):
+    scans = _row_groups(many, "SELECT count(barrier_ev) FROM hop_barriers")
+    assert {table for table, *_ in scans} == NUMBERED
+    assert all(read == there >= ROW_GROUPS for _, read, there in scans), scans
 
 
 def test_a_plan_that_reads_all_is_told(connection):
