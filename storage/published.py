@@ -30,9 +30,26 @@ def keep_answers(connection: duckdb.DuckDBPyConnection) -> None:
         # What is rewritten takes room twice until the next checkpoint: what stays the same is left alone.
         if _digest(connection, FRESH) != _digest(connection, table):
             with transaction(connection):
-                connection.execute(f"DELETE FROM {table}")  # noqa: S608
-                connection.execute(f"INSERT INTO {table} SELECT * FROM {FRESH}")  # noqa: S608
+                _replace(connection, table)
         connection.execute(f"DROP TABLE temp.{FRESH}")
+
+
+def _replace(connection: duckdb.DuckDBPyConnection, table: str) -> None:
+    """Make a table anew with the fresh rows: to take all rows out of its indexes would take much longer."""
+    ((comment,),) = connection.execute(
+        "SELECT comment FROM duckdb_tables() WHERE database_name = current_database() AND table_name = ?",
+        [table],
+    ).fetchall()
+    indexes = connection.execute(
+        "SELECT sql FROM duckdb_indexes() WHERE database_name = current_database() AND table_name = ? "
+        "ORDER BY index_name",
+        [table],
+    ).fetchall()
+    connection.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT * FROM {FRESH}")  # noqa: S608 - our own names
+    _comment(connection, f"TABLE {table}", comment)
+    spread_comments(connection)
+    for (statement,) in indexes:
+        connection.execute(statement)
 
 
 def spread_comments(connection: duckdb.DuckDBPyConnection) -> None:
@@ -45,8 +62,13 @@ def spread_comments(connection: duckdb.DuckDBPyConnection) -> None:
         ).fetchall()
         for relation in (table, KEPT[table]):
             for column, comment in comments:
-                text = str(comment).replace("'", "''")
-                connection.execute(f"COMMENT ON COLUMN {relation}.{column} IS '{text}'")
+                _comment(connection, f"COLUMN {relation}.{column}", comment)
+
+
+def _comment(connection: duckdb.DuckDBPyConnection, on: str, comment: object) -> None:
+    """Say what something means."""
+    text = str(comment).replace("'", "''")
+    connection.execute(f"COMMENT ON {on} IS '{text}'")
 
 
 def _digest(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[object, ...]:

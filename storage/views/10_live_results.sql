@@ -36,5 +36,6 @@ JOIN (
     ON newest.structure_hash = part.structure_hash
     AND newest.working_ion = part.working_ion
     -- A later run that failed on a material does not hide the result of an earlier one.
-    AND coalesce(newest.place_with_result, newest.place) = ordered.place;
+    AND coalesce(newest.place_with_result, newest.place) = ordered.place
+ORDER BY known.structure_no, part.structure_hash, part.working_ion;
 COMMENT ON VIEW live_results IS 'What latest_results will say once it is published; slow where there are many materials.';

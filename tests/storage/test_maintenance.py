@@ -321,3 +321,19 @@ def test_a_row_that_views_would_not_find_is_told(recorder, make, table, number):
     found = next(one for one in check(recorder.paths) if one.check == named)
     assert not found.ok
     assert "hash-m1" in found.detail
+
+
+def _indexes(path):
+    with closing(duckdb.connect(str(path), read_only=True)) as connection:
+        return connection.execute("SELECT table_name, sql FROM duckdb_indexes() ORDER BY ALL").fetchall()
+
+
+def test_indexes_outlive_publishing_and_vacuuming(recorder, make):
+    recorder.publish()
+    before = _indexes(recorder.paths.published)
+    assert {table for table, _ in before} >= {"hops", "predictions", "published_results"}
+    recorder.record(rows=[make.run("r2", day=1), *make.material("m2")])
+    recorder.publish()
+    assert _indexes(recorder.paths.published) == before
+    vacuum.vacuum(recorder.paths)
+    assert _indexes(recorder.paths.working) == _indexes(recorder.paths.published) == before

@@ -67,9 +67,7 @@ def many(tmp_path_factory):
     recorder = Recorder(folder / "lihop.duckdb")
     recorder.start_run(run_row())
     given = tables(Block(0, MATERIALS))
-    recorder.record(
-        [write_shard(folder / f"{table}.parquet", rows, table) for table, rows in given.items()]
-    )
+    recorder.record([write_shard(folder / f"{table}.parquet", rows, table) for table, rows in given.items()])
     recorder.publish()
     with reading(folder / "lihop.duckdb") as connection:
         yield connection
