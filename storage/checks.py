@@ -183,7 +183,7 @@ def _misnumbered(connection: duckdb.DuckDBPyConnection, table: str) -> Finding:
     """Look for rows that do not carry the number of their structure, by which views find them."""
     rows = connection.execute(
         f"SELECT structure_hash, count(*) FROM {table} "  # noqa: S608 - our own names
-        "ANTI JOIN structures USING (structure_hash, structure_no) "
+        "ANTI JOIN structure_numbers USING (structure_hash, structure_no) "
         "GROUP BY structure_hash ORDER BY structure_hash"
     ).fetchall()
     return _dangling(

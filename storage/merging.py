@@ -113,15 +113,15 @@ def _numbered(
     places = pa.array(range(len(met)), type=pa.int64())
     connection.register("met", pa.table({"structure_hash": met, "place": places}))
     ((least, greatest),) = connection.execute(
-        f"SELECT min({NUMBER}), max({NUMBER}) FROM structures SEMI JOIN met USING (structure_hash)"  # noqa: S608
+        f"SELECT min({NUMBER}), max({NUMBER}) FROM structure_numbers SEMI JOIN met USING (structure_hash)"  # noqa: S608
     ).fetchall()
-    ((last,),) = connection.execute(f"SELECT coalesce(max({NUMBER}), 0) FROM structures").fetchall()  # noqa: S608
+    ((last,),) = connection.execute(f"SELECT coalesce(max({NUMBER}), 0) FROM structure_numbers").fetchall()  # noqa: S608
     connection.execute(
-        f"INSERT INTO structures SELECT structure_hash, {last} + row_number() OVER (ORDER BY place) "  # noqa: S608
-        "FROM met ANTI JOIN structures USING (structure_hash)"
+        f"INSERT INTO structure_numbers SELECT structure_hash, {last} + row_number() OVER (ORDER BY place) "  # noqa: S608
+        "FROM met ANTI JOIN structure_numbers USING (structure_hash)"
     )
     numbers = connection.sql(
-        f"SELECT {NUMBER} FROM met JOIN structures USING (structure_hash) ORDER BY place"  # noqa: S608
+        f"SELECT {NUMBER} FROM met JOIN structure_numbers USING (structure_hash) ORDER BY place"  # noqa: S608
     ).to_arrow_table()[NUMBER]
     connection.unregister("met")
     of_row = pc.index_in(data["structure_hash"], value_set=met)

@@ -17,7 +17,7 @@ SELECT
     newest.place_with_result IS NOT NULL AS has_percolation,
     known.structure_no
 FROM run_materials AS part
-LEFT JOIN structures AS known ON known.structure_hash = part.structure_hash
+LEFT JOIN structure_numbers AS known ON known.structure_hash = part.structure_hash
 JOIN ordered ON ordered.run_id = part.run_id
 JOIN (
     SELECT

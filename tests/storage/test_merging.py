@@ -71,7 +71,7 @@ def test_numbers_count_structures_as_they_were_recorded(tmp_path, make):
     recorder.record(rows=[make.prediction("c"), make.prediction("a")])
     recorder.record(rows=[make.hop("c"), make.hop("d"), make.hop("a")])
     with writing(recorder.paths) as connection:
-        numbers = dict(connection.execute("FROM structures").fetchall())
+        numbers = dict(connection.execute("FROM structure_numbers").fetchall())
         carried = connection.execute(
             "SELECT structure_hash, structure_no FROM hops UNION ALL "
             "SELECT structure_hash, structure_no FROM predictions"

@@ -60,7 +60,7 @@ def test_primary_keys_equal_row_keys(migrated, table):
 
 def test_no_table_without_a_row_type(migrated):
     found = {row[0] for row in migrated.execute("SELECT table_name FROM duckdb_tables()").fetchall()}
-    assert found == set(ROW_TYPES) | {"schema_migrations", "structures"} | set(KEPT)
+    assert found == set(ROW_TYPES) | {"schema_migrations", "structure_numbers"} | set(KEPT)
 
 
 @pytest.mark.parametrize(("table", "view"), KEPT.items())

@@ -74,7 +74,7 @@ def _content(path):
             "SELECT table_name, constraint_column_names FROM duckdb_constraints() "
             "WHERE constraint_type = 'PRIMARY KEY'"
         ).fetchall()
-    assert there - set(ROW_TYPES) == {"schema_migrations"} | ({"structures", *KEPT} & there)
+    assert there - set(ROW_TYPES) == {"schema_migrations"} | ({"structure_numbers", *KEPT} & there)
     return rows, {name: tuple(columns) for name, columns in keys}
 
 
