@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 TABLES = ("candidates", "hops", "predictions", "percolation", "failures", "stage_results", "models")
 ROUNDING = 1e-4
-# Which shard a row came from, and in which order structures did, depends on the batches, which are free; and every
-# run has a time of its own.
+# Which shard a row came from, and in which order structures did, depends on the batches, which are free; and
+# every run has a time of its own.
 FREE = {"shard", "first_seen_at", "last_seen_at", "changed_at", "sync_id", "structure_no"}
 
 
