@@ -11,7 +11,7 @@ from storage.database import DEFAULT_WAIT_S, locked
 from storage.errors import DatabaseMissingError, ForeignCopyError, StorageError
 from storage.fingerprints import check_copy
 from storage.inspection import inspect
-from storage.merging import WITHOUT_KEY
+from storage.merging import NUMBERED, WITHOUT_KEY
 from storage.records import ROW_TYPES
 from storage.schema import applied_steps, migrations, pending_steps
 from storage.shard_files import damage_of, shard_files, total
@@ -138,7 +138,7 @@ def _within(paths: DatabasePaths, connection: duckdb.DuckDBPyConnection) -> list
     found += [_results(connection, table) for table in _OF_STAGES]
     found += [_participants(connection, table) for table in _OF_RUNS]
     found += [_repeated(connection, table) for table in sorted(WITHOUT_KEY)]
-    found += [_misnumbered(connection, table) for table in sorted(WITHOUT_KEY)]
+    found += [_misnumbered(connection, table) for table in sorted(NUMBERED)]
     return found + _shards(paths, connection) + [_snapshots(paths)]
 
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 R = TypeVar("R", bound=Row)
 
 # The number of the newest migration; shards carry it, so that rows for another schema are not merged.
-SCHEMA_VERSION = 6
+SCHEMA_VERSION = 7
 
 # Timestamps are stored without a zone, always UTC: clients of every version then read them alike.
 _ARROW_TYPES: dict[object, pa.DataType] = {

@@ -30,9 +30,10 @@ NEWEST_WINS = frozenset(
     }
 )  # fmt: skip
 # These have no primary key, whose index would be several times their size, so what is there is looked up:
-# see docs/decisions/0011-no-index-over-hops.md. They carry the number of their structure
-# (docs/decisions/0012-structures-have-numbers.md).
+# see docs/decisions/0011-no-index-over-hops.md.
 WITHOUT_KEY = frozenset({"hops", "predictions"})
+# These carry the number of their structure: see docs/decisions/0012-structures-have-numbers.md.
+NUMBERED = WITHOUT_KEY | {"percolation", "run_materials"}
 # A candidate's key holds its source: what that source no longer says of it is no longer known. When it was
 # last seen is noted apart from its row, which does not know it.
 _NULL_KEEPS = {"candidates": frozenset({"last_seen_at"})}
@@ -58,7 +59,7 @@ def merge(connection: duckdb.DuckDBPyConnection, row_type: type[Row], data: pa.T
         When a row breaks a constraint.
     """
     known = None
-    if row_type.table in WITHOUT_KEY:
+    if row_type.table in NUMBERED:
         data, known = _numbered(connection, data)
     # In pieces of one row group each: these are inserted side by side and written once, where others are put
     # together first, one by one.

@@ -18,7 +18,7 @@ import duckdb
 
 from flows.bench.generated import HOPS_A_MATERIAL, PATH_POINTS, Block, tables
 from flows.bench.measure import OURS, BenchError, Case, Unit, alternate, summarise
-from flows.bench.recording import shard_of
+from flows.bench.recording import AGAIN, BLOCKS_A_TRANSACTION, shard_of
 from storage.recorder import Recorder
 from storage.records import Candidate, Hop, Percolation, Prediction, Row, RunMaterial
 from storage.shards import write_shard
@@ -95,7 +95,8 @@ def bench(settings: BenchSettings) -> BenchResult:
             "table: hops, predictions, and all tables, each in one call into a fresh file; ours also makes "
             "the schema, reads and verifies the shards, checks and keys",
             "the limit: the same Arrow tables inserted into bare tables, and into such with primary keys",
-            "at scale, in a process of its own: a transaction a shard of hops, one in ten given twice; "
+            f"at scale, in a process of its own: {BLOCKS_A_TRANSACTION} shards of hops a transaction, one in "
+            f"{AGAIN * BLOCKS_A_TRANSACTION} given twice (recorded/s counts it once); "
             "then the other tables; ranking and single materials on an open copy, answers as Arrow tables",
             f"relaxed hops carry a path of {PATH_POINTS} points, straight ones none",
         ],

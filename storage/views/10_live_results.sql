@@ -15,9 +15,8 @@ SELECT
     part.prediction_stage_key,
     part.percolation_stage_key,
     newest.place_with_result IS NOT NULL AS has_percolation,
-    known.structure_no
+    part.structure_no
 FROM run_materials AS part
-LEFT JOIN structure_numbers AS known ON known.structure_hash = part.structure_hash
 JOIN ordered ON ordered.run_id = part.run_id
 JOIN (
     SELECT
@@ -28,7 +27,8 @@ JOIN (
     FROM run_materials AS taken
     JOIN ordered ON ordered.run_id = taken.run_id
     LEFT JOIN percolation AS result
-        ON result.structure_hash = taken.structure_hash
+        ON result.structure_no = taken.structure_no
+        AND result.structure_hash = taken.structure_hash
         AND result.working_ion = taken.working_ion
         AND result.stage_key = taken.percolation_stage_key
     GROUP BY taken.structure_hash, taken.working_ion
@@ -37,5 +37,5 @@ JOIN (
     AND newest.working_ion = part.working_ion
     -- A later run that failed on a material does not hide the result of an earlier one.
     AND coalesce(newest.place_with_result, newest.place) = ordered.place
-ORDER BY known.structure_no, part.structure_hash, part.working_ion;
+ORDER BY part.structure_no, part.structure_hash, part.working_ion;
 COMMENT ON VIEW live_results IS 'What latest_results will say once it is published; slow where there are many materials.';

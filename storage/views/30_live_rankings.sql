@@ -111,7 +111,8 @@ FROM (
     LEFT JOIN live_results AS l
         ON l.structure_hash = c.structure_hash AND l.working_ion = c.working_ion
     LEFT JOIN percolation AS p
-        ON p.structure_hash = l.structure_hash
+        ON p.structure_no = l.structure_no
+        AND p.structure_hash = l.structure_hash
         AND p.working_ion = l.working_ion
         AND p.stage_key = l.percolation_stage_key
     LEFT JOIN latest_failures AS f

@@ -36,7 +36,7 @@ JOIN hops AS hop
     AND hop.stage_key = newest.hops_stage_key
 JOIN (
     SELECT
-        p.structure_hash, p.working_ion, p.stage_key, p.percolation_dim, p.method, p.model_digest,
+        p.structure_no, p.structure_hash, p.working_ion, p.stage_key, p.percolation_dim, p.method, p.model_digest,
         p.bottlenecks_json, d.dimension,
         CASE d.dimension WHEN 1 THEN p.limiting_edge_1d WHEN 2 THEN p.limiting_edge_2d ELSE p.limiting_edge_3d END
             AS edge_id,
@@ -47,7 +47,8 @@ JOIN (
     FROM percolation AS p
     CROSS JOIN (VALUES (1), (2), (3)) AS d (dimension)
 ) AS result
-    ON result.structure_hash = newest.structure_hash
+    ON result.structure_no = newest.structure_no
+    AND result.structure_hash = newest.structure_hash
     AND result.working_ion = newest.working_ion
     AND result.stage_key = newest.percolation_stage_key
     AND result.edge_id = hop.edge_id

@@ -38,7 +38,8 @@ JOIN predictions AS p
     AND p.vacancy = hop.vacancy
     AND p.stage_key = newest.prediction_stage_key
 LEFT JOIN percolation AS result
-    ON result.structure_hash = newest.structure_hash
+    ON result.structure_no = newest.structure_no
+    AND result.structure_hash = newest.structure_hash
     AND result.working_ion = newest.working_ion
     AND result.stage_key = newest.percolation_stage_key
 WHERE NOT p.in_domain

@@ -1,51 +1,37 @@
 -- What every run found for every material that took part in it: rankings with all runs in the place of the newest.
 CREATE OR REPLACE VIEW run_results AS
 SELECT
-    part.run_id,
-    runs.started_at,
-    runs.source,
-    part.working_ion,
-    part.material_id,
-    structure.formula,
-    structure.state,
-    part.structure_hash,
-    result.percolation_dim,
-    result.barrier_at_dim_ev,
-    result.lower_ev,
-    result.upper_ev,
-    result.in_domain,
-    result.method,
-    result.model_digest,
-    CASE WHEN result.barrier_at_dim_ev IS NULL THEN coalesce(
+    found.run_id,
+    found.started_at,
+    found.source,
+    found.working_ion,
+    found.material_id,
+    found.formula,
+    found.state,
+    found.structure_hash,
+    found.percolation_dim,
+    found.barrier_at_dim_ev,
+    found.lower_ev,
+    found.upper_ev,
+    found.in_domain,
+    found.method,
+    found.model_digest,
+    CASE WHEN found.barrier_at_dim_ev IS NULL THEN coalesce(
         failed.reason,
         CASE
-            WHEN result.n_hops = 0 THEN 'no_hops'
-            WHEN result.stage_key IS NOT NULL THEN 'no_percolation'
+            WHEN found.n_hops = 0 THEN 'no_hops'
+            WHEN found.n_hops > 0 THEN 'no_percolation'
             ELSE 'not_computed'
         END
     ) END AS reason,
     failed.reasons AS failure_reasons,
-    part.percolation_stage_key
-FROM run_materials AS part
-JOIN runs ON runs.run_id = part.run_id
-LEFT JOIN percolation AS result
-    ON result.structure_hash = part.structure_hash
-    AND result.working_ion = part.working_ion
-    AND result.stage_key = part.percolation_stage_key
-LEFT JOIN (
-    -- Several sources may have a structure under one identifier: it has one formula and one state.
-    SELECT material_id, structure_hash, working_ion, min(formula) AS formula, min(state) AS state
-    FROM candidates
-    GROUP BY material_id, structure_hash, working_ion
-) AS structure
-    ON structure.material_id = part.material_id
-    AND structure.structure_hash = part.structure_hash
-    AND structure.working_ion = part.working_ion
+    found.percolation_stage_key
+FROM run_findings AS found
 LEFT JOIN run_failure_reasons AS failed
-    ON failed.run_id = part.run_id
-    AND failed.material_id = part.material_id
-    AND failed.working_ion = part.working_ion
-    AND failed.structure_hash = part.structure_hash;
+    ON failed.run_id = found.run_id
+    AND failed.material_id = found.material_id
+    AND failed.working_ion = found.working_ion
+    AND failed.structure_hash = found.structure_hash;
 COMMENT ON VIEW run_results IS 'What every run has for every material that took part in it.';
 COMMENT ON COLUMN run_results.run_id IS 'identifier of the run';
 COMMENT ON COLUMN run_results.started_at IS 'when it started, UTC';

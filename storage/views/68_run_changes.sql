@@ -48,7 +48,7 @@ FROM (
         now.structure_hash AS structure_hash_after,
         now.failure_reasons
     FROM run_results AS now
-    ASOF LEFT JOIN run_results AS before
+    ASOF LEFT JOIN run_findings AS before
         ON before.source = now.source
         AND before.working_ion = now.working_ion
         AND before.material_id = now.material_id
@@ -81,9 +81,9 @@ FROM (
         -- A run that was killed half-way has not lost what it did not come to.
         WHERE status = 'completed'
     ) AS later
-    JOIN run_results AS before ON before.run_id = later.previous_run_id
+    JOIN run_findings AS before ON before.run_id = later.previous_run_id
     -- A join, and no NOT EXISTS: what is asked of one material is then looked up of it alone.
-    LEFT JOIN run_results AS now
+    LEFT JOIN run_findings AS now
         ON now.run_id = later.run_id
         AND now.working_ion = later.working_ion
         AND now.material_id = before.material_id

@@ -14,6 +14,7 @@ from storage.connections import attach
 from storage.database import STORAGE_VERSION, writing
 from storage.errors import DatabaseMissingError, ForeignCopyError, StorageError
 from storage.inspection import inspect, schema_of
+from storage.merging import NUMBERED
 from storage.places import paths_of
 from storage.recorder import Recorder
 from storage.records import ROW_TYPES
@@ -309,7 +310,7 @@ def test_a_row_that_stands_twice_is_told(recorder, make, table):
     assert "m1_0_" in found.detail
 
 
-@pytest.mark.parametrize("table", ["hops", "predictions"])
+@pytest.mark.parametrize("table", sorted(NUMBERED))
 @pytest.mark.parametrize("number", ["NULL", "structure_no + 1"])
 def test_a_row_that_views_would_not_find_is_told(recorder, make, table, number):
     recorder.record(rows=[make.run(), *make.material()])

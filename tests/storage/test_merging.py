@@ -7,7 +7,7 @@ import random
 import pytest
 
 from storage.database import writing
-from storage.merging import NEWEST_WINS, WITHOUT_KEY
+from storage.merging import NEWEST_WINS, NUMBERED, WITHOUT_KEY
 from storage.recorder import Recorder
 from storage.records import Hop, Percolation, Prediction, RunMaterial, StageResult
 
@@ -69,15 +69,14 @@ def test_numbers_count_structures_as_they_were_recorded(tmp_path, make):
     recorder = Recorder(tmp_path / "lihop.duckdb")
     recorder.record(rows=[make.hop("b"), make.hop("a"), make.hop("b", j=3)])
     recorder.record(rows=[make.prediction("c"), make.prediction("a")])
-    recorder.record(rows=[make.hop("c"), make.hop("d"), make.hop("a")])
+    recorder.record(rows=[make.percolation("e"), make.percolation("a")])
+    recorder.record(rows=[make.hop("c"), make.hop("d"), make.hop("a"), make.run_material("r1", "e")])
     with writing(recorder.paths) as connection:
         numbers = dict(connection.execute("FROM structure_numbers").fetchall())
-        carried = connection.execute(
-            "SELECT structure_hash, structure_no FROM hops UNION ALL "
-            "SELECT structure_hash, structure_no FROM predictions"
-        ).fetchall()
-    assert numbers == {"hash-b": 1, "hash-a": 2, "hash-c": 3, "hash-d": 4}
-    assert len(carried) == 7
+        questions = [f"SELECT structure_hash, structure_no FROM {table}" for table in sorted(NUMBERED)]
+        carried = connection.execute(" UNION ALL ".join(questions)).fetchall()
+    assert numbers == {"hash-b": 1, "hash-a": 2, "hash-c": 3, "hash-e": 4, "hash-d": 5}
+    assert len(carried) == 10
     assert set(carried) == set(numbers.items())
 
 

@@ -73,17 +73,25 @@ def many(tmp_path_factory):
         yield connection
 
 
-def _row_groups(connection, statement):
-    """Return the table, the row groups read and those there are, of every scan of a numbered table."""
+def _scanned(connection, statement):
+    """Return the table and the measured facts of every scan that a question made."""
     profile = json.loads(connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}").fetchall()[0][1])
     found, left = [], list(profile["operator"])
     while left:
         node = left.pop()
         left += node.get("children", [])
-        table = node["extra_info"].get("Table", "").split(".")[-1]
-        if table in NUMBERED:
-            found.append((table, node["row_groups_scanned"], node["total_row_groups_to_scan"]))
+        if "Table" in node["extra_info"]:
+            found.append((node["extra_info"]["Table"].split(".")[-1], node))
     return found
+
+
+def _row_groups(connection, statement):
+    """Return the table, the row groups read and those there are, of every scan of a numbered table."""
+    return [
+        (table, node["row_groups_scanned"], node["total_row_groups_to_scan"])
+        for table, node in _scanned(connection, statement)
+        if table in NUMBERED
+    ]
 
 
 @pytest.mark.parametrize("view", OF_HOPS)
@@ -95,6 +103,13 @@ def test_only_row_groups_of_the_material_are_read(many, view, column):
     # Where all predictions lie in the domain, none of those outside it is looked for.
     assert {table for table, *_ in scans} == (NUMBERED if view != "outside_domain" else {"hops"})
     assert all(read <= ROW_GROUPS / 2 and there >= ROW_GROUPS for _, read, there in scans), scans
+
+
+@pytest.mark.parametrize("view", ["run_results", "run_findings"])
+def test_what_took_part_in_runs_is_found_by_its_index(many, view):
+    (name,) = Block(MATERIALS // 3, 1).names
+    scans = _scanned(many, f"SELECT * FROM {view} WHERE structure_hash = '{hash_of(name)}'")
+    assert [node["extra_info"]["Type"] for table, node in scans if table == "run_materials"] == ["Index Scan"]
 
 
 def test_reading_all_row_groups_is_told(many):

@@ -17,7 +17,7 @@ from storage import queries
 from storage.columns import SCHEMA_VERSION
 from storage.database import STORAGE_VERSION, reading
 from storage.errors import StorageError
-from storage.merging import NUMBER, WITHOUT_KEY
+from storage.merging import NUMBER, NUMBERED, WITHOUT_KEY
 from storage.published import KEPT
 from storage.recorder import Recorder
 from storage.records import ROW_TYPES, Hop
@@ -88,7 +88,7 @@ def _is_schema_1(path):
 def _check_numbered(tables):
     """Take the numbers of structures out of the rows; each must be that of one structure, in their order."""
     numbers = {
-        row["structure_hash"]: row.pop(NUMBER) for table in sorted(WITHOUT_KEY) for row in tables[table]
+        row["structure_hash"]: row.pop(NUMBER) for table in sorted(NUMBERED) for row in tables[table]
     }
     assert sorted(numbers.values()) == list(range(1, len(numbers) + 1))
 
