@@ -7,6 +7,9 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 # pytest's own threads are enough; more only fight over the cores.
 export OMP_NUM_THREADS ?= 1
+# Processes that share the tests, file by file: each may itself start two. One is enough to look at a failure.
+TEST_PROCESSES ?= 2
+PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
 .PHONY: help install demo test test-all lint format bench constraints clean
 
@@ -31,10 +34,10 @@ demo: $(STAMP)
 	@$(BIN)/lihop rank --hints
 
 test: $(STAMP)
-	$(BIN)/python -m pytest -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
 
 test-all: $(STAMP)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(PYTEST) $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -87,9 +87,7 @@ def _is_schema_1(path):
 
 def _check_numbered(tables):
     """Take the numbers of structures out of the rows; each must be that of one structure, in their order."""
-    numbers = {
-        row["structure_hash"]: row.pop(NUMBER) for table in sorted(NUMBERED) for row in tables[table]
-    }
+    numbers = {row["structure_hash"]: row.pop(NUMBER) for table in sorted(NUMBERED) for row in tables[table]}
     assert sorted(numbers.values()) == list(range(1, len(numbers) + 1))
 
 
