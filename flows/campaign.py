@@ -14,6 +14,7 @@ from flows.collecting import collect
 from flows.computing import compute
 from flows.context import Context
 from flows.naming import new_run_id
+from flows.resuming import resumed
 from flows.runners import BatchPool, PlainSteps
 from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
@@ -72,6 +73,8 @@ class Summary:
 
 def run_name(parameters: ScreenParameters) -> str:
     """Return what people call a run: what it screens."""
+    if parameters.resume is not None:
+        return f"resume {parameters.resume}"
     what = parameters.source if parameters.path is None else f"{parameters.source} {parameters.path}"
     return f"{parameters.working_ion} {what}"
 
@@ -110,14 +113,19 @@ def run_campaign(parameters: ScreenParameters, steps: Steps, run_id: str | None 
     steps : Steps
         How batches are run.
     run_id : str, optional
-        Identifier of the run; a fresh one otherwise.
+        Identifier of a new run, or of one to go on with; a fresh one otherwise. A run that the parameters
+        name comes before it.
 
     Raises
     ------
+    ResumeError, QueryError
+        When the run to go on with is not there, or was started under other settings.
     SourceError, CheckpointError, StorageError
         When the source, the model or the database as a whole cannot be used.
     """
-    context = Context.of(parameters, steps, new_run_id() if run_id is None else run_id, run_name(parameters))
+    parameters, known = resumed(parameters)
+    run = known or run_id or new_run_id()
+    context = Context.of(parameters, steps, run, run_name(parameters))
     context.recorder.start_run(_run_row(context))
     try:
         summary = _screen(context)

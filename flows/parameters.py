@@ -16,6 +16,9 @@ Query = MaterialsProjectQuery | OptimadeQuery
 QUERIES: dict[str, type[Query]] = {"mp": MaterialsProjectQuery, "optimade": OptimadeQuery}
 """The remote databases by their names, and what may be asked of each: parameters have a field a name."""
 
+IDLE = frozenset({"database", "batch_size", "workers", "retry", "time_limit_s", "sync"})
+"""Parameters of a screening that decide nothing of its results."""
+
 MP_FIELD = Field(
     default=MaterialsProjectQuery(),
     title="Materials Project",
@@ -195,6 +198,13 @@ class ScreenParameters(Asking):
     retry: tuple[Reason, ...] = Field(
         default=(), title="Retry", description="Compute again what failed for one of these reasons."
     )
+    resume: str | None = Field(
+        default=None,
+        min_length=1,
+        title="Run to go on with",
+        description="Identifier of a run that was cut off, its beginning, or 'latest'. What decides its "
+        "results is taken from the run.",
+    )
 
     @model_validator(mode="after")
     def _path_goes_with_files(self) -> ScreenParameters:
@@ -222,8 +232,7 @@ class ScreenParameters(Asking):
 
     def deciding(self) -> dict[str, object]:
         """Return what decides the results: not where they go, nor how many workers there are."""
-        idle = {"database", "batch_size", "workers", "retry", "time_limit_s", "sync"}
-        decided = self.model_dump(mode="json", exclude=idle | QUERIES.keys())
+        decided = self.model_dump(mode="json", exclude={*IDLE, *QUERIES, "resume"})
         query = self.query()
         return decided if query is None else decided | {"query": query.model_dump(mode="json")}
 

@@ -47,7 +47,7 @@ def wake_prefect() -> None:
 
     A first start migrates Prefect's database, and several at once break each other's migrations.
     """
-    home = Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()
+    home = prefect_home()
     home.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(home / "lihop-first-start.lock"):
         from prefect.client.orchestration import get_client
@@ -60,3 +60,8 @@ def wake_prefect() -> None:
                 client.hello()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+def prefect_home() -> Path:
+    """Return the folder in which Prefect keeps its database and settings."""
+    return Path(os.environ.get("PREFECT_HOME", "~/.prefect")).expanduser()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar, cast
+from uuid import UUID
 
 from prefect import Flow, flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
@@ -11,6 +12,7 @@ from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
 from prefect.utilities.annotations import quote
 
 from flows.campaign import run_campaign, run_name
+from flows.naming import new_run_id, run_id_of
 from flows.parameters import ScreenParameters
 from flows.runners import BatchPool
 from storage.queries import rankings
@@ -75,7 +77,18 @@ def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
 
 def _screen(parameters: ScreenParameters) -> Summary:
     with BatchPool(parameters.workers) as pool:
-        return run_campaign(parameters, PrefectSteps(pool))
+        return run_campaign(parameters, PrefectSteps(pool), _run_id())
+
+
+def _run_id() -> str:
+    """Return the identifier of this run, by which a retry goes on with what an earlier attempt began."""
+    from prefect.client.orchestration import get_client
+    from prefect.runtime import flow_run
+
+    identifier = UUID(flow_run.id)
+    with get_client(sync_client=True) as client:
+        created = client.read_flow_run(identifier).created
+    return new_run_id() if created is None else run_id_of(created, identifier)
 
 
 def _show(summary: Summary) -> None:

@@ -65,10 +65,10 @@ class TrainSettings(BaseModel):
         le=0.2,
         description="half-width in which a tree's step is a slope, in standard deviations",
     )
-    batch_size: int = Field(default=64, ge=2, le=65536)
+    batch_size: int = Field(default=64, ge=2, le=65536, description="hops a step")
     learning_rate: float = Field(default=1e-3, gt=0, le=1, description="peak of the one-cycle schedule")
     weight_decay: float = Field(default=0.03, ge=0, le=10, description="L2 penalty, decoupled (AdamW)")
-    dropout: float = Field(default=0.15, ge=0, lt=1)
+    dropout: float = Field(default=0.15, ge=0, lt=1, description="share of hidden values left out")
     input_noise: float = Field(default=0.1, ge=0, le=2, description="in standard deviations of each input")
     input_dropout: float = Field(default=0.2, ge=0, lt=1, description="share of the inputs left out, by key")
     robust_beta: float = Field(default=0.5, gt=0, le=10, description="where smooth-L1 turns linear")

@@ -139,6 +139,7 @@ def _within(paths: DatabasePaths, connection: duckdb.DuckDBPyConnection) -> list
     found += [_participants(connection, table) for table in _OF_RUNS]
     found += [_repeated(connection, table) for table in sorted(WITHOUT_KEY)]
     found += [_misnumbered(connection, table) for table in sorted(NUMBERED)]
+    found.append(_shared_numbers(connection))
     return found + _shards(paths, connection) + [_snapshots(paths)]
 
 
@@ -188,6 +189,18 @@ def _misnumbered(connection: duckdb.DuckDBPyConnection, table: str) -> Finding:
     ).fetchall()
     return _dangling(
         rows, f"{table} numbered", "structures without their number, so that views leave them out",
+        f"another program wrote into the working file: {_RESTORE}",
+    )  # fmt: skip
+
+
+def _shared_numbers(connection: duckdb.DuckDBPyConnection) -> Finding:
+    """Look for structures of one number, which views would take for each other."""
+    rows = connection.execute(
+        "SELECT min(structure_hash) AS named, count(*) - 1 FROM structure_numbers GROUP BY structure_no "
+        "HAVING count(*) > 1 ORDER BY named"
+    ).fetchall()
+    return _dangling(
+        rows, "structures numbered apart", "structures whose number others have too",
         f"another program wrote into the working file: {_RESTORE}",
     )  # fmt: skip
 

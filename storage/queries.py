@@ -155,9 +155,9 @@ def network_in(
 
 def predictions_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
     """Return all predictions for a material, older ones included."""
-    return _of_structure(
-        db, "predictions", structure_hash, working_ion, "i, j, ox, oy, oz, vacancy, stage_key"
-    )
+    # Without the number of the structure, which is that of one file alone.
+    rows = "(SELECT * EXCLUDE (structure_no) FROM predictions)"
+    return _of_structure(db, rows, structure_hash, working_ion, "i, j, ox, oy, oz, vacancy, stage_key")
 
 
 def percolation_of(db: str | Path, structure_hash: str, working_ion: str | None = None) -> list[Record]:
@@ -165,7 +165,7 @@ def percolation_of(db: str | Path, structure_hash: str, working_ion: str | None 
     with reading(db) as connection:
         return ask(
             connection,
-            "SELECT p.*, l.run_id FROM percolation AS p JOIN latest_results AS l "
+            "SELECT p.* EXCLUDE (structure_no), l.run_id FROM percolation AS p JOIN latest_results AS l "
             "ON l.structure_hash = p.structure_hash AND l.working_ion = p.working_ion "
             "AND l.percolation_stage_key = p.stage_key "
             "WHERE p.structure_hash = $hash AND ($ion IS NULL OR p.working_ion = $ion) "

@@ -21,11 +21,13 @@ from flows.cli import (
     results,
     runs,
     screening,
+    serving,
     syncing,
     training,
 )  # fmt: skip
 from flows.cli.errors import BAD_USAGE, NOTHING_USABLE, NothingUsableError, UsageError
 from flows.cli.refusals import readable
+from flows.orchestration.errors import OrchestrationError
 from models.errors import ModelError
 from storage.errors import StorageError
 from tasks.candidates.source import EmptySourceError, RejectedError, SourceError
@@ -34,7 +36,8 @@ from tasks.hops.errors import HopsError
 
 # What is wrong with what was asked for, in words that say so; of a path that cannot be used the system does.
 EXPECTED = (
-    UsageError, SourceError, RejectedError, HopsError, StorageError, ModelError, DatasetError, OSError
+    UsageError, SourceError, RejectedError, HopsError, StorageError, ModelError, DatasetError,
+    OrchestrationError, OSError,
 )  # fmt: skip
 
 app = typer.Typer(
@@ -58,7 +61,8 @@ def common(
 
 
 for module in (
-    screening, syncing, results, exporting, runs, database, training, evaluating, data, doctor, bench
+    screening, syncing, results, exporting, runs, database, training, evaluating, data, doctor, serving,
+    bench,
 ):  # fmt: skip
     module.register(app)
 

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from flows.cli.errors import INTERRUPTED, NothingUsableError
+from flows.cli.errors import INTERRUPTED, NothingUsableError, UsageError
 from flows.cli.output import print_json
 from flows.cli.query_flags import max_sites_of, query_of, with_query_flags
 from flows.named import told_of_missing
-from flows.parameters import QUERIES, ScreenParameters
+from flows.parameters import IDLE, QUERIES, ScreenParameters
 from flows.settings import resolve, screen_parameters, source_of
 from storage.records import Reason
 
@@ -66,6 +66,10 @@ def screen(  # the flags of the command, one argument each
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say how many materials and hops, and how long, and stop.")
     ] = False,
+    resume: Annotated[
+        str | None,
+        typer.Option(help="Go on with a run that was cut off: its identifier, its beginning, or latest."),
+    ] = None,
     prefect: Annotated[
         bool, typer.Option("--prefect/--no-prefect", help="Run as a Prefect flow, or plainly.")
     ] = True,
@@ -95,12 +99,7 @@ def screen(  # the flags of the command, one argument each
         "workers": workers,
         "retry": retry,
     }
-    named = source_of(flags)
-    query = query_of(named, asked, {"max_sites": max_sites})
-    # What lihop.toml has of a query may be allowed only together with its flags.
-    bound = max_sites_of(resolve(flags | ({named: query} if query else {})), named)
-    query = query_of(named, asked, {"max_sites": bound if max_sites is None else max_sites})
-    parameters = screen_parameters(resolve(flags | ({named: query} if query else {})))
+    parameters = _going_on(resume, flags, asked) if resume is not None else _asked_for(flags, asked)
     from flows.progress import bars
 
     with telling_of_interrupts(), nullcontext() if as_json else bars():
@@ -119,6 +118,29 @@ def screen(  # the flags of the command, one argument each
         raise NothingUsableError(
             f"no material has a result; `lihop failures --run {summary['run_id']}` says why of each"
         )
+
+
+def _asked_for(flags: dict[str, Any], asked: dict[str, Any]) -> ScreenParameters:
+    """Return the parameters of a new screening: flags, then variables, then lihop.toml."""
+    named, max_sites = source_of(flags), flags["max_sites"]
+    query = query_of(named, asked, {"max_sites": max_sites})
+    # What lihop.toml has of a query may be allowed only together with its flags.
+    bound = max_sites_of(resolve(flags | ({named: query} if query else {})), named)
+    query = query_of(named, asked, {"max_sites": bound if max_sites is None else max_sites})
+    return screen_parameters(resolve(flags | ({named: query} if query else {})))
+
+
+def _going_on(resume: str, flags: dict[str, Any], asked: dict[str, Any]) -> ScreenParameters:
+    """Return the parameters of a run that is gone on with: only what decides nothing may be given anew."""
+    others = [name for name, value in (flags | asked).items() if value is not None and name not in IDLE]
+    if others:
+        named = ", ".join(f"--{name.replace('_', '-')}" for name in others)
+        raise UsageError(
+            f"--resume {resume} takes its settings from that run, but {named} was given; leave it out, or "
+            "start a new run without --resume"
+        )
+    settings = resolve({name: value for name, value in flags.items() if name in IDLE})
+    return ScreenParameters(resume=resume, **{name: getattr(settings, name) for name in IDLE})
 
 
 @contextmanager

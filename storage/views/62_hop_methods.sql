@@ -56,7 +56,10 @@ FROM (
             NULL::DOUBLE AS barrier_forward_ev, NULL::DOUBLE AS barrier_reverse_ev,
             NULL::BOOLEAN AS converged, NULL::DOUBLE AS residual_force_ev_ang, p.stage_key
         FROM predictions AS p
-        JOIN latest_results AS l ON l.structure_no = p.structure_no AND l.working_ion = p.working_ion
+        JOIN latest_results AS l
+            ON l.structure_no = p.structure_no
+            AND l.structure_hash = p.structure_hash
+            AND l.working_ion = p.working_ion
         UNION ALL
         SELECT
             l.material_id, l.structure_hash, l.working_ion, r.i, r.j, r.ox, r.oy, r.oz, r.vacancy,

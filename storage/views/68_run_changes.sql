@@ -30,25 +30,39 @@ FROM (
         now.state,
         CASE
             WHEN before.run_id IS NULL THEN 'new'
-            WHEN now.structure_hash <> before.structure_hash
-                OR now.percolation_dim IS DISTINCT FROM before.percolation_dim
-                OR (now.barrier_at_dim_ev IS NULL) <> (before.barrier_at_dim_ev IS NULL)
+            WHEN now.structure_hash <> before.held.structure_hash
+                OR now.percolation_dim IS DISTINCT FROM before.held.percolation_dim
+                OR (now.barrier_at_dim_ev IS NULL) <> (before.held.barrier_at_dim_ev IS NULL)
                 -- As storage/history.py has it: a network's last digits depend on the batch that it sees.
-                OR abs(now.barrier_at_dim_ev - before.barrier_at_dim_ev) > 1e-4
+                OR abs(now.barrier_at_dim_ev - before.held.barrier_at_dim_ev) > 1e-4
                 THEN 'changed'
             ELSE 'unchanged'
         END AS status,
-        before.percolation_dim AS percolation_dim_before,
+        before.held.percolation_dim AS percolation_dim_before,
         now.percolation_dim AS percolation_dim_after,
-        before.barrier_at_dim_ev AS barrier_before_ev,
+        before.held.barrier_at_dim_ev AS barrier_before_ev,
         now.barrier_at_dim_ev AS barrier_after_ev,
-        before.model_digest AS model_digest_before,
+        before.held.model_digest AS model_digest_before,
         now.model_digest AS model_digest_after,
-        before.structure_hash AS structure_hash_before,
+        before.held.structure_hash AS structure_hash_before,
         now.structure_hash AS structure_hash_after,
         now.failure_reasons
     FROM run_results AS now
-    ASOF LEFT JOIN run_findings AS before
+    ASOF LEFT JOIN (
+        -- A run that was cut off and went on after a file had changed has a material as both structures: of these
+        -- always the same one is compared with.
+        SELECT
+            run_id, started_at, source, working_ion, material_id, state,
+            arg_min(
+                {
+                    'structure_hash': structure_hash, 'percolation_dim': percolation_dim,
+                    'barrier_at_dim_ev': barrier_at_dim_ev, 'model_digest': model_digest
+                },
+                structure_hash
+            ) AS held
+        FROM run_findings
+        GROUP BY run_id, started_at, source, working_ion, material_id, state
+    ) AS before
         ON before.source = now.source
         AND before.working_ion = now.working_ion
         AND before.material_id = now.material_id

@@ -54,3 +54,32 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
     if summary.get("not_found"):
         lines += ["", f"Asked for by id and not found: {', '.join(summary['not_found'])}"]
     return "\n".join(lines) + "\n"
+
+
+FIGURES = {"mae_ev": "MAE (eV)", "rmse_ev": "RMSE (eV)", "r2": "R²", "spearman": "Spearman"}
+
+
+def training_markdown(found: Mapping[str, Any], held_out: Mapping[str, Any]) -> str:
+    """Return what a training came to, as markdown.
+
+    Parameters
+    ----------
+    found : mapping
+        What `flows.train.train` returns.
+    held_out : mapping
+        Its figures on hosts held out; those that it lacks are not told.
+    """
+    lines = [
+        f"# Model {found['name']}",
+        "",
+        f"Learned from {found['n_training_hops']} hops: {found['trained_on']}",
+        "",
+        f"Checkpoint: `{found['path']}`, digest `{found['model_digest']}`, trained on "
+        f"{found['accelerator']}.",
+    ]
+    told = {text: held_out.get(name) for name, text in FIGURES.items()}
+    known = {text: value for text, value in told.items() if value is not None}
+    if known:
+        lines += ["", "| on hosts held out | |", "|---|---|"]
+        lines += [f"| {text} | {_rounded(value)} |" for text, value in known.items()]
+    return "\n".join(lines) + "\n"

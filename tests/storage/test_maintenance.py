@@ -324,6 +324,19 @@ def test_a_row_that_views_would_not_find_is_told(recorder, make, table, number):
     assert "hash-m1" in found.detail
 
 
+def test_structures_of_one_number_are_told(recorder, make):
+    recorder.record(rows=[make.run(), *make.material("m1"), *make.material("m2")])
+    recorder.publish()
+    named = "structures numbered apart"
+    assert {one.check: one.ok for one in check(recorder.paths)}[named]
+    with writing(recorder.paths) as connection:
+        for table in ("structure_numbers", *sorted(NUMBERED)):
+            connection.execute(f"UPDATE {table} SET structure_no = 1")
+    found = next(one for one in check(recorder.paths) if one.check == named)
+    assert not found.ok
+    assert "hash-m1" in found.detail
+
+
 def _indexes(path):
     with closing(duckdb.connect(str(path), read_only=True)) as connection:
         return connection.execute("SELECT table_name, sql FROM duckdb_indexes() ORDER BY ALL").fetchall()

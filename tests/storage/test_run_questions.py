@@ -141,6 +141,26 @@ def test_a_changed_structure_is_a_change(publish, make):
     assert found == [("changed", "hash-m1", "hash-new")]
 
 
+def test_of_two_structures_of_one_material_always_the_same_is_compared_with(publish, make):
+    names = [f"m{number}" for number in range(12)]
+    rows = [make.run("r1", day=0, status="completed"), make.run("r2", day=1, status="completed")]
+    for name in names:
+        rows += [make.candidate(name), *_result(make, "r1", name, 0.3)]
+        new = {"structure_hash": f"{'a' if name in names[:6] else 'z'}-{name}"}
+        rows += [make.candidate(name, **new), make.percolation(name, 0.3, stage_key=f"new-{name}", **new)]
+        rows += [
+            make.run_material(run, name, percolation_stage_key=f"new-{name}", **new) for run in ("r1", "r2")
+        ]
+    db = publish(rows)
+    columns = "material_id, status, structure_hash_before"
+    found = _select(db, f"SELECT {columns} FROM run_changes WHERE run_id = 'r2' ORDER BY ALL")
+    assert len(found) == len(names)
+    for name in names:
+        alone = f"SELECT {columns} FROM run_changes WHERE run_id = 'r2' AND material_id = '{name}'"
+        assert _select(db, alone) == [row for row in found if row[0] == name]
+    assert {row[1] for row in found} == {"unchanged", "changed"}
+
+
 def test_what_a_killed_run_did_not_come_to_is_not_gone(publish, make):
     runs = [
         make.run("r1", day=0, status="completed"), make.run("killed", day=1, status="failed"),

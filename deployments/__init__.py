@@ -1,0 +1,1 @@
+"""How lihop is run for others: `prefect.yaml`, read by `lihop deploy` and by Prefect's own command alike."""

@@ -1,0 +1,225 @@
+"""Bringing lihop to a Prefect server: pools, deployments and the automation, as often as one likes."""
+
+from __future__ import annotations
+
+import os
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from flows.orchestration.errors import OrchestrationError
+from flows.orchestration.plan import planned
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from prefect.client.orchestration import SyncPrefectClient
+
+    from flows.orchestration.plan import Planned
+
+API = "PREFECT_API_URL"
+
+CPU, GPU = "lihop-cpu", "lihop-gpu"
+POOLS = {
+    CPU: "Screenings and syncs: workers with cores.",
+    GPU: "Training and inference: workers with a GPU, where there is one.",
+}
+"""The work pools, and what runs in them."""
+
+TAG = "lihop"
+"""What all our deployments are tagged with, and their runs with them."""
+
+HEARTBEAT_S, SILENT_S = 30, 90
+"""How often a run says that it is alive, and after how long without it is taken for dead."""
+
+SILENT = "lihop: crashed without a word"
+
+
+@dataclass(frozen=True)
+class Deployed:
+    """What a server has now.
+
+    Parameters
+    ----------
+    api : str
+        The server's API.
+    folder : str
+        Folder in which runs work, on the machine of the worker.
+    pools, deployments, automations : tuple of str
+        Names of what is there.
+    scheduled : dict of str to str
+        Deployments that run by themselves, and when.
+    """
+
+    api: str
+    folder: str
+    pools: tuple[str, ...]
+    deployments: tuple[str, ...]
+    automations: tuple[str, ...]
+    scheduled: dict[str, str]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the fields, for JSON."""
+        return asdict(self)
+
+
+def deploy(folder: Path, *, schedules: bool = True) -> Deployed:
+    """Make pools, deployments and automations on the server that is set up, or bring them up to date.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder in which runs work.
+    schedules : bool
+        Whether deployments run by themselves, where they have a schedule.
+
+    Raises
+    ------
+    OrchestrationError
+        When no server is set up, or it cannot be reached.
+    """
+    with _server() as client:
+        for pool, description in POOLS.items():
+            _make_pool(client, pool, description)
+        plan = list(planned())
+        names = [_deploy(one, folder, schedules=schedules) for one in plan]
+        _automate(client)
+    return Deployed(
+        api=os.environ[API],
+        folder=str(folder),
+        pools=tuple(POOLS),
+        deployments=tuple(names),
+        automations=(SILENT,),
+        scheduled={
+            name: ", ".join(f"{when.cron} {when.timezone}" for when in one.schedules)
+            for name, one in zip(names, plan, strict=True)
+            if one.schedules and schedules
+        },
+    )
+
+
+@contextmanager
+def _server() -> Iterator[SyncPrefectClient]:
+    """Yield a client of the server that is set up, or say that there is none."""
+    from httpx import TransportError
+    from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.settings import PREFECT_API_URL
+
+    api = PREFECT_API_URL.value()
+    if api is None:
+        raise OrchestrationError(
+            f"no Prefect server is set up: run `lihop serve` for one on this machine, or set {API}, say to "
+            "http://127.0.0.1:4200/api"
+        )
+    os.environ[API] = api
+    try:
+        with get_client(sync_client=True) as client:
+            client.hello()
+            yield client
+    except (TransportError, PrefectHTTPStatusError) as error:
+        raise OrchestrationError(
+            f"the Prefect server at {api} does not answer as it should: {_in_words(error)}. Start it by "
+            f"`lihop serve` or `prefect server start`, or correct {API}"
+        ) from error
+
+
+def _in_words(error: Exception) -> str:
+    """Return the first line of an error, or its kind where it says nothing."""
+    return str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+
+
+def _make_pool(client: SyncPrefectClient, name: str, description: str) -> None:
+    """Make a pool of processes, unless one of that name is there: it may have been changed by its owner."""
+    from prefect.client.schemas.actions import WorkPoolCreate
+    from prefect.exceptions import ObjectAlreadyExists
+    from prefect.workers.process import ProcessWorker
+
+    pool = WorkPoolCreate(
+        name=name,
+        type=ProcessWorker.type,
+        description=description,
+        base_job_template=ProcessWorker.get_default_base_job_template(),
+    )
+    try:
+        client.create_work_pool(pool)
+    except ObjectAlreadyExists:
+        return
+
+
+def _deploy(one: Planned, folder: Path, *, schedules: bool) -> str:
+    """Make a deployment or bring it up to date; return its full name."""
+    from prefect.client.schemas.objects import ConcurrencyLimitConfig, ConcurrencyLimitStrategy
+    from prefect.deployments.runner import RunnerDeployment
+    from prefect.runner.storage import LocalStorage
+    from prefect.schedules import Cron
+
+    limit = one.concurrency_limit
+    # The slug by which a schedule is known again: a server keeps those that it cannot tell apart.
+    timetable = [
+        Cron(when.cron, timezone=when.timezone, slug=f"{one.name}-{number}")
+        for number, when in enumerate(one.schedules)
+    ]
+    deployment = RunnerDeployment.from_entrypoint(
+        one.entrypoint,
+        name=one.name,
+        description=one.description,
+        tags=list(one.tags),
+        parameters=one.parameters,
+        schedules=timetable if schedules else [],
+        concurrency_limit=None
+        if limit is None
+        else ConcurrencyLimitConfig(
+            limit=limit.limit, collision_strategy=ConcurrencyLimitStrategy(limit.collision_strategy)
+        ),
+        work_pool_name=one.work_pool.name,
+    )
+    # As `pull` in the file: a run starts in the folder, and nothing is copied there.
+    deployment.storage = LocalStorage(str(folder))
+    deployment.apply()
+    return f"{deployment.flow_name}/{deployment.name}"
+
+
+def _automate(client: SyncPrefectClient) -> None:
+    """See to it that a run whose process and worker died together does not stay at work for ever."""
+    from prefect.client.schemas.objects import StateType
+    from prefect.events.actions import ChangeFlowRunState
+    from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
+    from prefect.events.schemas.events import ResourceSpecification
+
+    ends = [f"prefect.flow-run.{state.value.capitalize()}" for state in StateType if _is_end(state)]
+    trigger = EventTrigger(
+        after={"prefect.flow-run.heartbeat"},
+        expect={"prefect.flow-run.heartbeat", *ends},
+        match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
+        match_related=ResourceSpecification(
+            {"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"}
+        ),
+        for_each={"prefect.resource.id"},
+        posture=Posture.Proactive,
+        threshold=1,
+        within=timedelta(seconds=SILENT_S),
+    )
+    message = (
+        f"Nothing was heard of this run for {SILENT_S} s: it or its worker was killed. Retry it to go on."
+    )
+    automation = AutomationCore(
+        name=SILENT,
+        description="Marks runs as crashed of which no heartbeat is heard any more.",
+        trigger=trigger,
+        actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
+    )
+    there = client.read_automations_by_name(SILENT)
+    if there:
+        client.update_automation(there[0].id, automation)
+    else:
+        client.create_automation(automation)
+
+
+def _is_end(state: Any) -> bool:  # noqa: ANN401 - a type of Prefect, which importing this must not load
+    """Tell whether a run in a state is over."""
+    from prefect.client.schemas.objects import TERMINAL_STATES
+
+    return state in TERMINAL_STATES

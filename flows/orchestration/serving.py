@@ -1,0 +1,206 @@
+"""A workstation's Prefect in one command: server, UI, schedules and workers, on this machine alone."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from flows.orchestration.deploying import API, CPU, GPU, HEARTBEAT_S, TAG, deploy
+from flows.orchestration.errors import OrchestrationError
+from flows.orchestration.processes import Kept
+from flows.prefect_environment import prefect_home, prepare_prefect
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from pathlib import Path
+
+    from prefect.client.schemas.objects import State
+
+    from flows.orchestration.deploying import Deployed
+
+HOST = "127.0.0.1"
+START_S = 180.0
+"""How long a server may take to answer: its first start migrates a database."""
+
+LOOK_S = 0.5
+STOP_S = 30.0
+"""How long a run has to record what it has, and a server to end, before they are killed."""
+
+ENDS = (signal.SIGINT, signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Workstation:
+    """What is to be served.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder in which runs work.
+    port : int
+        Port of the server and its UI, on this machine alone.
+    runs : int
+        Screenings and syncs that may be at work at once; more wait.
+    schedules : bool
+        Whether deployments run by themselves, where they have a schedule.
+    """
+
+    folder: Path
+    port: int = 4200
+    runs: int = 2
+    schedules: bool = True
+
+    @property
+    def url(self) -> str:
+        """Where the UI is."""
+        return f"http://{HOST}:{self.port}"
+
+
+def serve(asked: Workstation, *, on_ready: Callable[[Deployed], None], tell: Callable[[str], None]) -> None:
+    """Run a server, its UI, schedules and workers until somebody interrupts it.
+
+    Parameters
+    ----------
+    asked : Workstation
+        What is to be served.
+    on_ready : callable
+        Called once runs can be started.
+    tell : callable
+        Called with what people should know meanwhile.
+
+    Raises
+    ------
+    OrchestrationError
+        When the port is taken, or the server does not start.
+    """
+    prepare_prefect()
+    _refuse_taken(asked.port)
+    logs = prefect_home() / "lihop-serve"
+    logs.mkdir(parents=True, exist_ok=True)
+    environment = _environment(asked)
+    server = _kept(
+        "server", ["server", "start", "--host", HOST, "--port", str(asked.port)], environment, logs
+    )
+    workers = [
+        _kept(
+            f"worker of {pool}",
+            ["worker", "start", "--pool", pool, "--type", "process", "--limit", str(limit)],
+            environment,
+            logs,
+        )
+        for pool, limit in ((CPU, asked.runs), (GPU, 1))
+    ]
+    with _until_told_to_end() as end:
+        try:
+            server.start()
+            if _wait_for(server, asked, end):
+                found = deploy(asked.folder, schedules=asked.schedules)
+                for worker in workers:
+                    worker.start()
+                on_ready(found)
+            while not end.wait(LOOK_S):
+                for told in filter(None, [one.keep() for one in (server, *workers)]):
+                    tell(told)
+        finally:
+            _stop(server, workers)
+
+
+def _environment(asked: Workstation) -> Mapping[str, str]:
+    """Return the environment of the processes; this process talks to the server by the same variables."""
+    os.environ[API] = f"{asked.url}/api"
+    os.environ["PREFECT_UI_API_URL"] = f"{asked.url}/api"
+    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_S))
+    # What they print goes to files, for whoever looks for a reason.
+    return dict(os.environ) | {
+        "PREFECT_LOGGING_LEVEL": "INFO",
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
+        "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+    }
+
+
+def _kept(name: str, arguments: list[str], environment: Mapping[str, str], logs: Path) -> Kept:
+    command = [sys.executable, "-m", "prefect", *arguments]
+    return Kept(name, command, environment, logs / f"{name.replace(' ', '-')}.log")
+
+
+def _refuse_taken(port: int) -> None:
+    """Refuse a port that somebody listens on."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise OrchestrationError(
+                f"port {port} of {HOST} cannot be used: {error.strerror}. Stop what runs there, give another "
+                f"--port, or, if it is a Prefect server, bring lihop to it: {API}=http://{HOST}:{port}/api "
+                "lihop deploy"
+            ) from error
+
+
+@contextmanager
+def _until_told_to_end() -> Iterator[threading.Event]:
+    """Yield what is set when somebody interrupts or ends this process."""
+    end = threading.Event()
+    before = {number: signal.signal(number, lambda *_: end.set()) for number in ENDS}
+    try:
+        yield end
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _wait_for(server: Kept, asked: Workstation, end: threading.Event) -> bool:
+    """Wait until the server answers; return whether it does, which it need not once we are told to end."""
+    import httpx
+
+    until = time.monotonic() + START_S
+    while not end.wait(LOOK_S):
+        try:
+            if httpx.get(f"{asked.url}/api/health", timeout=5).is_success:
+                return True
+        except httpx.TransportError:
+            pass
+        if not server.is_running() or time.monotonic() > until:
+            why = "did not answer in time" if server.is_running() else "ended"
+            raise OrchestrationError(f"the Prefect server {why}; {server.log} says why")
+    return False
+
+
+def _stop(server: Kept, workers: list[Kept]) -> None:
+    """End workers and what they run, say so of their runs, and end the server last."""
+    running = [worker for worker in workers if worker.is_running()]
+    for worker in running:
+        worker.ask_to_stop()
+    for worker in running:
+        worker.stop(STOP_S)
+    if server.is_running():
+        if running:
+            _give_up_runs()
+        server.ask_to_stop()
+    server.stop(STOP_S)
+
+
+def _give_up_runs() -> None:
+    """Mark as crashed what was at work: its processes are gone, and nobody else would say so."""
+    from prefect.client.orchestration import get_client
+    from prefect.client.schemas.filters import FlowRunFilter
+    from prefect.client.schemas.objects import StateType
+    from prefect.states import Crashed
+
+    at_work = FlowRunFilter.model_validate(
+        {
+            "tags": {"all_": [TAG]},
+            "state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]}},
+        }
+    )
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=at_work):
+            gone: State[Any] = Crashed(message="`lihop serve` was stopped. Retry this run to go on with it.")
+            client.set_flow_run_state(run.id, gone, force=True)

@@ -1,0 +1,96 @@
+"""Going on with a run that was cut off: its own settings, with other workers where one likes."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from flows.parameters import IDLE, QUERIES, ScreenParameters
+from storage.errors import StorageError
+from storage.history import matching_run
+from storage.places import paths_of
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class ResumeError(StorageError):
+    """A run that cannot be gone on with as it was asked for."""
+
+
+def resumed(asked: ScreenParameters) -> tuple[ScreenParameters, str | None]:
+    """Return the parameters of the run that is to be gone on with, and its identifier.
+
+    Parameters
+    ----------
+    asked : ScreenParameters
+        With `resume`; where it has none it is returned as it is. What decides the results comes from the run,
+        everything else from here.
+
+    Returns
+    -------
+    ScreenParameters
+        The parameters to screen with.
+    str or None
+        The run; None for a new one.
+
+    Raises
+    ------
+    ResumeError
+        When the run was started by a lihop whose settings were others, or is asked to go on under other ones.
+    QueryError
+        When there is no such run.
+    """
+    if asked.resume is None:
+        return asked, None
+    folder = paths_of(asked.database).manifests
+    run_id = matching_run(sorted((path.stem for path in folder.glob("*.json")), reverse=True), asked.resume)
+    settings = _settings(folder / f"{run_id}.json")
+    idle = {name: getattr(asked, name) for name in IDLE}
+    try:
+        found = ScreenParameters.model_validate(settings | idle)
+    except ValueError as error:
+        raise ResumeError(f"run {run_id} was started by another version of lihop: {error}") from error
+    refuse_others(asked, found, run_id)
+    return found, run_id
+
+
+def _settings(manifest: Path) -> dict[str, Any]:
+    """Return the parameters that a manifest tells of."""
+    try:
+        content = json.loads(manifest.read_text(encoding="utf-8"))
+        settings = dict(content["settings"])
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResumeError(
+            f"the manifest {manifest} cannot be read: {error}. Screen with the same settings again: what is "
+            "known is not computed twice"
+        ) from error
+    query = settings.pop("query", None)
+    return settings if query is None else settings | {settings["source"]: query}
+
+
+def refuse_others(asked: ScreenParameters, found: ScreenParameters, run_id: str) -> None:
+    """Refuse settings that were asked for beside the run and are not those of the run.
+
+    Raises
+    ------
+    ResumeError
+        When there are any; each is named.
+    """
+    given = asked.model_fields_set - IDLE - {"resume"}
+    named = [
+        f"{name} was {_told(found, name)}, is {_told(asked, name)}"
+        for name in sorted(given)
+        if getattr(asked, name) not in (getattr(found, name), ScreenParameters.model_fields[name].default)
+        and (name not in QUERIES or name == asked.source)
+    ]
+    if named:
+        raise ResumeError(
+            f"run {run_id} was started under other settings: {'; '.join(named)}. Leave these out to go on "
+            "with it, or start a new run"
+        )
+
+
+def _told(parameters: ScreenParameters, name: str) -> str:
+    value = getattr(parameters, name)
+    return repr(value.model_dump(mode="json", exclude_unset=True) if name in QUERIES else value)

@@ -1,0 +1,46 @@
+"""The flow `train-barrier-model`: labelled hops in, a checkpoint out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from prefect import flow
+from prefect.artifacts import create_markdown_artifact
+
+from flows.train import logs_folder, train
+from flows.train_parameters import TrainParameters
+from tasks.reports.artifacts import training_markdown
+
+DEFAULTS = TrainParameters()
+
+
+def _name() -> str:
+    from prefect.runtime import flow_run
+
+    parameters = TrainParameters.model_validate(flow_run.parameters["parameters"])
+    return f"{parameters.settings.arch} on {parameters.rows} of {', '.join(parameters.datasets)}"
+
+
+@flow(name="train-barrier-model", flow_run_name=_name, persist_result=False)
+def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any]:
+    """Learn barriers from labelled hops and write a checkpoint; cut off, the same training goes on."""
+    # Here, since a server that only reads the parameters need not wait for torch.
+    from models.recipe import OUT_OF_FOLD
+
+    output = Path(parameters.output)
+    found = train(
+        parameters.settings,
+        output,
+        datasets=parameters.datasets,
+        rows=parameters.rows,
+        name=parameters.name,
+        data_dir=parameters.data_dir,
+        workers=parameters.workers,
+        accelerator=parameters.accelerator,
+        logs=logs_folder(output) if parameters.logs else None,
+        fresh=parameters.fresh,
+    )
+    held_out = found["metrics"].get(OUT_OF_FOLD, {})
+    create_markdown_artifact(training_markdown(found, held_out), key="training-summary")
+    return found

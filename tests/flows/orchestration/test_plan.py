@@ -1,0 +1,105 @@
+"""What is deployed: every flow, under parameters that its form explains, at times that exist."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+
+import pytest
+from prefect import Flow
+from prefect.client.schemas.schedules import CronSchedule
+from prefect.utilities.importtools import import_object
+from pydantic import BaseModel, ValidationError
+
+import flows
+from flows.orchestration.deploying import POOLS, TAG
+from flows.orchestration.plan import planned
+from flows.parameters import ScreenParameters, SyncParameters
+from flows.train_parameters import TrainParameters
+
+PLAN = list(planned())
+PARAMETERS = (ScreenParameters, SyncParameters, TrainParameters)
+
+
+def _flows():
+    """Return every flow of ours by its name."""
+    found = {}
+    for module in pkgutil.iter_modules(flows.__path__):
+        if (
+            "@flow(" in (Path(flows.__path__[0]) / f"{module.name}.py").read_text()
+            if not module.ispkg
+            else False
+        ):
+            things = vars(importlib.import_module(f"flows.{module.name}")).values()
+            found |= {thing.name: thing for thing in things if isinstance(thing, Flow)}
+    return found
+
+
+def test_every_flow_can_be_run_by_hand():
+    by_hand = {import_object(one.entrypoint).name for one in PLAN if not one.schedules}
+    assert by_hand == _flows().keys() == {"screen-cathodes", "sync-candidates", "train-barrier-model"}
+
+
+def test_no_two_are_called_the_same():
+    names = [(one.entrypoint, one.name) for one in PLAN]
+    assert len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize("one", PLAN, ids=lambda one: f"{one.entrypoint}/{one.name}")
+def test_what_is_planned_can_run(one):
+    flow = import_object(one.entrypoint)
+    assert flow.validate_parameters(one.parameters) is not None
+    assert one.work_pool.name in POOLS
+    # Automations know our runs by it.
+    assert TAG in one.tags
+    for when in one.schedules:
+        assert CronSchedule(cron=when.cron, timezone=when.timezone)
+
+
+def test_what_runs_by_itself_never_runs_twice_at_once():
+    assert all(one.concurrency_limit.limit == 1 for one in PLAN if one.schedules)
+    assert any(one.schedules for one in PLAN)
+
+
+def test_a_night_has_what_is_new_and_a_week_a_model():
+    scheduled = {import_object(one.entrypoint).name: one for one in PLAN if one.schedules}
+    night = ScreenParameters.model_validate(scheduled["screen-cathodes"].parameters["parameters"])
+    assert (night.source, night.sync) == ("mp", True)
+    assert scheduled["screen-cathodes"].schedules[0].cron.endswith("* * *")
+    assert scheduled["train-barrier-model"].schedules[0].cron.endswith("* * 0")
+
+
+def _fields(model):
+    for name, field in model.model_fields.items():
+        yield model, name, field
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _fields(field.annotation)
+
+
+@pytest.mark.parametrize(
+    ("model", "name", "field"),
+    [found for model in PARAMETERS for found in _fields(model)],
+    ids=lambda value: value.__name__ if isinstance(value, type) else value if isinstance(value, str) else "",
+)
+def test_a_form_explains_itself(model, name, field):
+    assert field.description, f"{model.__name__}.{name}"
+    # A factory's value would show as nothing in the form.
+    assert field.default_factory is None
+    assert not field.is_required()
+
+
+@pytest.mark.parametrize("model", PARAMETERS)
+def test_parameters_are_frozen_and_know_their_names(model):
+    assert model.model_config["frozen"]
+    with pytest.raises(ValidationError):
+        model.model_validate({"colour": "red"})
+
+
+@pytest.mark.parametrize(
+    "bad", [{"datasets": []}, {"workers": 0}, {"accelerator": "tpu"}, {"rows": "test"}, {"output": ""},
+            {"settings": {"members": 0}}, {"settings": {"groups": ["local", "local"]}}]
+)  # fmt: skip
+def test_bad_trainings_are_refused(bad):
+    with pytest.raises(ValidationError):
+        TrainParameters.model_validate(bad)

@@ -1,0 +1,113 @@
+"""Processes that are kept: started again when killed, and gone with all they started when stopped."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from flows.orchestration import processes
+from flows.orchestration.processes import Kept
+
+PATIENCE_S = 60.0
+
+# A process with a child, both of which tell their numbers and then wait.
+PARENT = """
+import os, subprocess, sys, time
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+open(sys.argv[1], "a").write(f"{os.getpid()} {child.pid}\\n")
+time.sleep(600)
+"""
+DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
+
+
+def _until(condition):
+    """Wait until something holds and return it."""
+    end = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+    return found
+
+
+def _lives(pid):
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.fixture
+def kept(tmp_path, monkeypatch):
+    """Return a kept process that starts a child, and the pairs of process numbers that it has told so far."""
+    monkeypatch.setattr(processes, "FIRST_PAUSE_S", 0.05)
+    told = tmp_path / "told"
+    told.touch()
+    found = Kept(
+        "parent", [sys.executable, "-c", PARENT, str(told)], os.environ, tmp_path / "log", _pause_s=0.05
+    )
+    yield found, lambda: [tuple(map(int, line.split())) for line in told.read_text().splitlines()]
+    found.stop(0)
+
+
+def test_what_is_stopped_is_gone_with_what_it_started(kept):
+    one, told = kept
+    one.start()
+    (pair,) = _until(told)
+    one.ask_to_stop()
+    one.stop(PATIENCE_S)
+    assert not one.is_running()
+    _until(lambda: not any(map(_lives, pair)))
+
+
+def test_what_is_killed_is_started_again_and_leaves_no_child(kept):
+    one, told = kept
+    one.start()
+    ((pid, child),) = _until(told)
+    assert one.keep() is None
+    os.kill(pid, signal.SIGKILL)
+    text = _until(one.keep)
+    assert "parent ended (killed by SIGKILL); starting it again" in text
+    assert str(one.log) in text
+    again = _until(lambda: one.keep() or (told()[1:] or None))
+    assert again[0][0] == one.pid != pid
+    _until(lambda: not _lives(child))
+    assert one.starts == 2
+
+
+def test_what_does_not_hear_is_killed(tmp_path):
+    ready = tmp_path / "ready"
+    program = f"{DEAF}; open({str(ready)!r}, 'w').close(); import time; time.sleep(600)"
+    one = Kept("deaf", [sys.executable, "-c", program], os.environ, tmp_path / "log")
+    one.start()
+    _until(ready.exists)
+    one.ask_to_stop()
+    one.stop(0.2)
+    assert not one.is_running()
+
+
+def test_pauses_grow_while_it_does_not_start(tmp_path, monkeypatch):
+    one = Kept(
+        "broken", [sys.executable, "-c", "raise SystemExit(3)"], os.environ, tmp_path / "log", _pause_s=0.05
+    )
+    one.start()
+    assert "exit code 3" in _until(one.keep)
+    _until(lambda: one.starts == 2 or one.keep())
+    _until(one.keep)
+    assert one._pause_s == pytest.approx(0.2)
+    monkeypatch.setattr(processes, "LONGEST_PAUSE_S", 0.3)
+    _until(lambda: one.starts == 3 or one.keep())
+    _until(one.keep)
+    assert one._pause_s == pytest.approx(0.3)
+
+
+def test_what_was_never_started_has_no_number_and_stops_at_once(tmp_path):
+    one = Kept("idle", ["true"], os.environ, tmp_path / "log")
+    one.stop(0)
+    assert not one.is_running()
+    with pytest.raises(ValueError, match="never started"):
+        _ = one.pid

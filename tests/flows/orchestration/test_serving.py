@@ -1,0 +1,190 @@
+"""A workstation: one command that serves, runs what is asked and what is due, and stops without a trace."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from uuid import UUID
+
+import duckdb
+import httpx
+import pytest
+
+from tests.servers.workstation import environment, free_port, workstation
+
+SMALL = {"limit": 2, "paths": "straight"}
+CRASHED_WITHIN_S = 240.0
+"""Two minutes from the last heartbeat are what is promised; the rest is for a busy machine."""
+
+
+def _lihop(home, *arguments):
+    command = [sys.executable, "-m", "flows.cli.main", *map(str, arguments)]
+    return subprocess.run(
+        command, capture_output=True, text=True, check=False, env=environment(home), cwd=home
+    )
+
+
+def test_a_taken_port_is_refused(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = _lihop(tmp_path, "serve", "--port", port)
+    assert done.returncode == 2
+    assert f"port {port} of 127.0.0.1 cannot be used" in done.stderr
+    assert "--port" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_deploying_nowhere_says_what_to_do(tmp_path):
+    done = _lihop(tmp_path, "deploy")
+    assert done.returncode == 2
+    assert "no Prefect server is set up" in done.stderr
+    assert "lihop serve" in done.stderr
+
+
+def test_deploying_to_a_server_that_is_not_there_says_so(tmp_path, monkeypatch):
+    api = f"http://127.0.0.1:{free_port()}/api"
+    command = [sys.executable, "-m", "flows.cli.main", "deploy"]
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, cwd=tmp_path,
+        env=environment(tmp_path) | {"PREFECT_API_URL": api, "PREFECT_CLIENT_MAX_RETRIES": "0"},
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert f"the Prefect server at {api} does not answer" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """Return a workstation that all tests of this file share; the last one stops it."""
+    with workstation(tmp_path_factory.mktemp("served")) as here:
+        yield here
+
+
+@pytest.mark.slow
+class TestServed:
+    """The tests share one workstation, in this order."""
+
+    def test_it_says_where_it_is(self, served):
+        assert f"http://127.0.0.1:{served.port}" in served.said[0]
+        assert str(served.folder) in served.said[0]
+
+    def test_others_on_the_network_do_not_reach_it(self, served):
+        listening = subprocess.run(["ss", "-ltn"], capture_output=True, text=True, check=False)
+        text = listening.stdout if listening.returncode == 0 else Path("/proc/net/tcp").read_text()
+        if listening.returncode == 0:
+            addresses = [line.split()[3] for line in text.splitlines()[1:]]
+            assert {one for one in addresses if one.endswith(f":{served.port}")} == {
+                f"127.0.0.1:{served.port}"
+            }
+        else:
+            rows = [line.split() for line in text.splitlines()[1:]]
+            mine = {row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{served.port:04X}")}
+            assert mine == {f"0100007F:{served.port:04X}"}
+
+    def test_bad_parameters_are_refused_before_there_is_a_run(self, served):
+        screening = served.deployment("screen-cathodes", "custom")
+        for bad in ({"workers": 0}, {"colour": "red"}, {"limit": "many"}):
+            with pytest.raises(httpx.HTTPStatusError) as refused:
+                served.start(screening, **bad)
+            assert refused.value.response.status_code == 409
+        asked = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "COMPLETED", "FAILED", "CRASHED"]}}}}
+        assert served.ask("POST", "/flow_runs/filter", asked) == []
+
+    def test_what_is_asked_for_is_screened(self, served):
+        identifier = served.start(served.deployment("screen-cathodes", "custom"), **SMALL)
+        run = served.over(identifier)
+        assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li reference"), served.logs()
+        with duckdb.connect(str(served.folder / "lihop.duckdb"), read_only=True) as connection:
+            assert connection.execute("SELECT count(*) FROM rankings").fetchone() == (2,)
+        assert {"ranking", "screening-summary"} <= served.artifacts().keys()
+        said = served.log_of(identifier)
+        assert max(line["level"] for line in said) <= 20
+        assert not any("Traceback" in line["message"] for line in said)
+        # Nothing but the results: Prefect would copy the folder that the server was started in.
+        assert {path.name for path in served.folder.iterdir()} == {"lihop.duckdb", "lihop.duckdb.work"}
+
+    def test_deploying_again_changes_nothing(self, served):
+        def there():
+            kept = ("name", "entrypoint", "schedules", "parameters", "pull_steps", "work_pool_name")
+            schedules = ("schedule", "active", "slug")
+            found = []
+            for one in served.ask("POST", "/deployments/filter", {}):
+                row = {name: one[name] for name in kept}
+                row["schedules"] = [{name: when[name] for name in schedules} for when in one["schedules"]]
+                found.append(row)
+            automations = [one["name"] for one in served.ask("POST", "/automations/filter", {})]
+            pools = sorted(one["name"] for one in served.ask("POST", "/work_pools/filter", {}))
+            return sorted(found, key=lambda row: (row["entrypoint"], row["name"])), automations, pools
+
+        before = there()
+        home = served.root / "home"
+        done = subprocess.run(
+            [sys.executable, "-m", "flows.cli.main", "deploy", "--folder", str(served.folder)],
+            capture_output=True, text=True, check=False, cwd=served.root,
+            env=environment(home) | {"PREFECT_API_URL": served.api},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "screen-cathodes/nightly: 0 2 * * * UTC" in done.stdout
+        assert there() == before
+        assert [len(row["schedules"]) for row in before[0]] == [0, 1, 0, 0, 1]
+        assert before[2] == ["lihop-cpu", "lihop-gpu"]
+
+    def test_a_schedule_fires_by_itself(self, served):
+        screening = served.deployment("screen-cathodes", "custom")
+        every = {"schedule": {"interval": 20}, "active": True, "parameters": {"parameters": SMALL}}
+        (schedule,) = served.ask("POST", f"/deployments/{screening['id']}/schedules", [every])
+        asked = {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}}
+
+        def fired():
+            return [run for run in served.ask("POST", "/flow_runs/filter", asked) if run["auto_scheduled"]]
+
+        (run, *_) = served.until(fired)
+        served.ask("DELETE", f"/deployments/{screening['id']}/schedules/{schedule['id']}")
+        assert run["created_by"]["type"] == "SCHEDULE"
+
+    def test_a_run_killed_with_its_worker_is_found(self, served):
+        """Its worker is started again, the run is marked as crashed, and retrying it completes it."""
+        identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=8, workers=1)
+        served.until(lambda: served.run(identifier)["state"]["type"] == "RUNNING")
+        for pid in _of_worker(served):
+            os.kill(pid, signal.SIGKILL)
+        # Its first heartbeat is sent when it begins.
+        run = served.over(identifier, CRASHED_WITHIN_S)
+        assert run["state"]["type"] == "CRASHED", served.logs()
+        assert "starting it again" in (served.root / "errors").read_text()
+        again = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
+        served.ask("POST", f"/flow_runs/{identifier}/set_state", again)
+        served.until(lambda: served.run(identifier)["state"]["type"] != "CRASHED")
+        assert served.over(identifier)["state"]["type"] == "COMPLETED", served.logs()
+        # All its attempts are one run.
+        own = f"%-{UUID(identifier).hex[-8:]}"
+        with duckdb.connect(str(served.folder / "lihop.duckdb"), read_only=True) as connection:
+            found = connection.execute("SELECT status, n_candidates FROM runs WHERE run_id LIKE ?", [own])
+            assert found.fetchall() == [("completed", 8)]
+
+    def test_an_interrupt_stops_it_without_a_trace(self, served):
+        identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=12, workers=1)
+        served.until(lambda: served.run(identifier)["state"]["type"] == "RUNNING")
+        started = served.descendants()
+        assert started
+        assert served.stop() == 0
+        assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+
+
+def _of_worker(served):
+    """Return the worker of the CPU pool and all that it has started."""
+    found = []
+    for pid in served.descendants():
+        try:
+            command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+        except FileNotFoundError:
+            continue
+        if "server start" not in command and "uvicorn" not in command and "lihop-gpu" not in command:
+            found.append(pid)
+    return found
