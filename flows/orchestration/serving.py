@@ -122,6 +122,9 @@ def _environment(asked: Workstation) -> Mapping[str, str]:
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+        # Its database is a file, for which a busy machine has to queue longer than Prefect would wait.
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
+        "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
     }
 
 

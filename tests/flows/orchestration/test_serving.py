@@ -160,8 +160,8 @@ class TestServed:
         assert "starting it again" in (served.root / "errors").read_text()
         again = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
         served.ask("POST", f"/flow_runs/{identifier}/set_state", again)
-        served.until(lambda: served.run(identifier)["state"]["type"] != "CRASHED")
-        assert served.over(identifier)["state"]["type"] == "COMPLETED", served.logs()
+        served.until(lambda: served.run(identifier)["state"]["id"] != run["state"]["id"])
+        assert served.over(identifier)["state"]["type"] == "COMPLETED", (served.states(), served.logs())
         # All its attempts are one run.
         own = f"%-{UUID(identifier).hex[-8:]}"
         with duckdb.connect(str(served.folder / "lihop.duckdb"), read_only=True) as connection:
