@@ -71,8 +71,10 @@ def deploy(
 def _tell_of_schedules(found: Deployed) -> None:
     for name, when in found.scheduled.items():
         print(f"  {name}: {when}")
-    if found.scheduled and not os.environ.get("MP_API_KEY"):
-        print("MP_API_KEY is not set here: a worker needs it to ask the Materials Project.")
+    from tasks.candidates.materials_project_client import KEY_VARIABLES
+
+    if found.scheduled and not any(os.environ.get(name) for name in KEY_VARIABLES):
+        print(f"{KEY_VARIABLES[0]} is not set here: a worker needs it to ask the Materials Project.")
 
 
 def _there(folder: Path) -> Path:

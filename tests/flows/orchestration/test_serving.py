@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
 
@@ -168,6 +170,25 @@ class TestServed:
             found = connection.execute("SELECT status, n_candidates FROM runs WHERE run_id LIKE ?", [own])
             assert found.fetchall() == [("completed", 8)]
 
+    def test_what_is_cancelled_stops_and_can_be_gone_on_with(self, served):
+        identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=16, batch_size=1)
+        pool = served.until(lambda: _of_pool(served))
+        served.ask("POST", f"/flow_runs/{identifier}/set_state", {"state": {"type": "CANCELLING"}})
+        served.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pool))
+        assert served.over(identifier)["state"]["type"] == "CANCELLED", served.states()
+        database = served.folder / "lihop.duckdb"
+        run = UUID(identifier).hex[-8:]
+        with duckdb.connect(str(database), read_only=True) as connection:
+            ((name, status),) = connection.execute(
+                "SELECT run_id, status FROM runs WHERE run_id LIKE ?", [f"%-{run}"]
+            ).fetchall()
+        assert status == "failed"
+        home = served.root / "home"
+        done = _lihop(home, "screen", "--resume", name, "--database", database, "--no-prefect", "--json")
+        assert done.returncode == 0, done.stderr
+        assert json.loads(done.stdout)["run_id"] == name
+        assert json.loads(done.stdout)["n_with_result"] == 16
+
     def test_an_interrupt_stops_it_without_a_trace(self, served):
         identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=12, workers=1)
         served.until(lambda: served.run(identifier)["state"]["type"] == "RUNNING")
@@ -177,14 +198,21 @@ class TestServed:
         assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
 
 
+def _commands(served):
+    """Return the processes that it has started, and what each runs."""
+    found = {}
+    for pid in served.descendants():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            found[pid] = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return found
+
+
 def _of_worker(served):
     """Return the worker of the CPU pool and all that it has started."""
-    found = []
-    for pid in served.descendants():
-        try:
-            command = Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
-        except FileNotFoundError:
-            continue
-        if "server start" not in command and "uvicorn" not in command and "lihop-gpu" not in command:
-            found.append(pid)
-    return found
+    others = ("server start", "uvicorn", "lihop-gpu")
+    return [pid for pid, command in _commands(served).items() if not any(one in command for one in others)]
+
+
+def _of_pool(served):
+    """Return the processes that featurize."""
+    return [pid for pid, command in _commands(served).items() if "spawn_main" in command]
