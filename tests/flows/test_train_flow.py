@@ -1,0 +1,59 @@
+"""The flow `train-barrier-model` on an ephemeral API: a checkpoint that predicts, and what the UI shows of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from models.checkpoints import load
+from tests.servers.workstation import environment
+
+TRAIN = """
+import json, sys
+from flows.prefect_environment import prepare_prefect, wake_prefect
+
+if __name__ == "__main__":
+    prepare_prefect()
+    wake_prefect()
+    from prefect.client.orchestration import get_client
+    from flows.train_flow import train_barrier_model
+    from flows.train_parameters import TrainParameters
+
+    found = train_barrier_model(TrainParameters.model_validate(json.loads(sys.argv[1])))
+    with get_client(sync_client=True) as client:
+        (artifact,) = client.request("POST", "/artifacts/filter", json={}).json()
+        (run,) = client.read_flow_runs()
+    print(json.dumps({"found": found, "artifact": artifact, "run": [run.name, run.state.type.value]}))
+"""
+TINY = {"members": 1, "epochs": 2, "trees": 10, "calibration_folds": 2, "calibration_members": 1}
+
+
+@pytest.mark.slow
+@pytest.mark.data
+def test_it_trains_and_shows_what_came_of_it(tmp_path, devi2025_dir):
+    asked = {
+        "output": "made/checkpoint",
+        "accelerator": "cpu",
+        "data_dir": str(devi2025_dir.parent),
+        "settings": TINY,
+    }
+    (tmp_path / "home").mkdir()
+    (tmp_path / "made").mkdir()
+    script = tmp_path / "train.py"
+    script.write_text(TRAIN)
+    done = subprocess.run(
+        [sys.executable, str(script), json.dumps(asked)],
+        capture_output=True, text=True, check=False, cwd=tmp_path, env=environment(tmp_path / "home"),
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    told = json.loads(done.stdout)
+    assert told["run"] == ["cnn on train of devi2025", "COMPLETED"]
+    checkpoint = load(tmp_path / "made" / "checkpoint")
+    assert checkpoint.digest == told["found"]["model_digest"]
+    assert told["artifact"]["key"] == "training-summary"
+    assert checkpoint.digest in told["artifact"]["data"]
+    assert "| MAE (eV) |" in told["artifact"]["data"]
+    assert (tmp_path / "made" / "checkpoint.logs").is_dir()
