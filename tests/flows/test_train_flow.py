@@ -1,4 +1,4 @@
-"""The flow `train-barrier-model` on an ephemeral API: a checkpoint that predicts, and what the UI shows of it."""
+"""The flow `train-barrier-model` on an ephemeral API: a checkpoint, and what the UI shows of it."""
 
 from __future__ import annotations
 
