@@ -105,8 +105,9 @@ def screen(  # the flags of the command, one argument each
     with telling_of_interrupts(), nullcontext() if as_json else bars():
         if estimate:
             from flows.estimate import estimate_screen
+            from flows.resuming import resumed
 
-            found = estimate_screen(parameters)
+            found = estimate_screen(resumed(parameters)[0])
             print_json(found.as_dict()) if as_json else print(found.text())
             return
         summary = run_flow(parameters, verbose=verbose) if prefect else run_plain(parameters)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -30,6 +29,9 @@ POOLS = {
 
 TAG = "lihop"
 """What all our deployments are tagged with, and their runs with them."""
+
+HEARTBEAT = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
+"""What a worker needs in its environment for its runs to say that they are alive."""
 
 HEARTBEAT_S, SILENT_S = 30, 90
 """How often a run says that it is alive, and after how long without it is taken for dead."""
@@ -80,14 +82,14 @@ def deploy(folder: Path, *, schedules: bool = True) -> Deployed:
     OrchestrationError
         When no server is set up, or it cannot be reached.
     """
-    with _server() as client:
+    with _server() as (api, client):
         for pool, description in POOLS.items():
             _make_pool(client, pool, description)
         plan = list(planned())
         names = [_deploy(one, folder, schedules=schedules) for one in plan]
         _automate(client)
     return Deployed(
-        api=os.environ[API],
+        api=api,
         folder=str(folder),
         pools=tuple(POOLS),
         deployments=tuple(names),
@@ -101,8 +103,8 @@ def deploy(folder: Path, *, schedules: bool = True) -> Deployed:
 
 
 @contextmanager
-def _server() -> Iterator[SyncPrefectClient]:
-    """Yield a client of the server that is set up, or say that there is none."""
+def _server() -> Iterator[tuple[str, SyncPrefectClient]]:
+    """Yield the API that is set up and a client of it, or say that there is none."""
     from httpx import TransportError
     from prefect.client.orchestration import get_client
     from prefect.exceptions import PrefectHTTPStatusError
@@ -114,11 +116,10 @@ def _server() -> Iterator[SyncPrefectClient]:
             f"no Prefect server is set up: run `lihop serve` for one on this machine, or set {API}, say to "
             "http://127.0.0.1:4200/api"
         )
-    os.environ[API] = api
     try:
         with get_client(sync_client=True) as client:
             client.hello()
-            yield client
+            yield api, client
     except (TransportError, PrefectHTTPStatusError) as error:
         raise OrchestrationError(
             f"the Prefect server at {api} does not answer as it should: {_in_words(error)}. Start it by "
@@ -184,12 +185,12 @@ def _deploy(one: Planned, folder: Path, *, schedules: bool) -> str:
 
 def _automate(client: SyncPrefectClient) -> None:
     """See to it that a run whose process and worker died together does not stay at work for ever."""
-    from prefect.client.schemas.objects import StateType
+    from prefect.client.schemas.objects import TERMINAL_STATES, StateType
     from prefect.events.actions import ChangeFlowRunState
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
-    ends = [f"prefect.flow-run.{state.value.capitalize()}" for state in StateType if _is_end(state)]
+    ends = [f"prefect.flow-run.{state.value.capitalize()}" for state in TERMINAL_STATES]
     trigger = EventTrigger(
         after={"prefect.flow-run.heartbeat"},
         expect={"prefect.flow-run.heartbeat", *ends},
@@ -216,10 +217,3 @@ def _automate(client: SyncPrefectClient) -> None:
         client.update_automation(there[0].id, automation)
     else:
         client.create_automation(automation)
-
-
-def _is_end(state: Any) -> bool:  # noqa: ANN401 - a type of Prefect, which importing this must not load
-    """Tell whether a run in a state is over."""
-    from prefect.client.schemas.objects import TERMINAL_STATES
-
-    return state in TERMINAL_STATES

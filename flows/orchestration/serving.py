@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flows.orchestration.deploying import API, CPU, GPU, HEARTBEAT_S, TAG, deploy
+from flows.orchestration.deploying import API, CPU, GPU, HEARTBEAT, HEARTBEAT_S, TAG, deploy
 from flows.orchestration.errors import OrchestrationError
 from flows.orchestration.processes import Kept
 from flows.prefect_environment import prefect_home, prepare_prefect
@@ -116,7 +116,7 @@ def _environment(asked: Workstation) -> Mapping[str, str]:
     """Return the environment of the processes; this process talks to the server by the same variables."""
     os.environ[API] = f"{asked.url}/api"
     os.environ["PREFECT_UI_API_URL"] = f"{asked.url}/api"
-    os.environ.setdefault("PREFECT_FLOWS_HEARTBEAT_FREQUENCY", str(HEARTBEAT_S))
+    os.environ.setdefault(HEARTBEAT, str(HEARTBEAT_S))
     # What they print goes to files, for whoever looks for a reason.
     return dict(os.environ) | {
         "PREFECT_LOGGING_LEVEL": "INFO",

@@ -26,11 +26,8 @@ def _flows():
     """Return every flow of ours by its name."""
     found = {}
     for module in pkgutil.iter_modules(flows.__path__):
-        if (
-            "@flow(" in (Path(flows.__path__[0]) / f"{module.name}.py").read_text()
-            if not module.ispkg
-            else False
-        ):
+        file = Path(flows.__path__[0]) / f"{module.name}.py"
+        if not module.ispkg and "@flow(" in file.read_text():
             things = vars(importlib.import_module(f"flows.{module.name}")).values()
             found |= {thing.name: thing for thing in things if isinstance(thing, Flow)}
     return found
