@@ -158,9 +158,9 @@ def _deploy(one: Planned, folder: Path, *, schedules: bool) -> str:
     from prefect.schedules import Cron
 
     limit = one.concurrency_limit
-    # The slug by which a schedule is known again: a server keeps those that it cannot tell apart.
+    # The slug by which a schedule is known again. One that is left out would stay as it is, and go on firing.
     timetable = [
-        Cron(when.cron, timezone=when.timezone, slug=f"{one.name}-{number}")
+        Cron(when.cron, timezone=when.timezone, active=schedules, slug=f"{one.name}-{number}")
         for number, when in enumerate(one.schedules)
     ]
     deployment = RunnerDeployment.from_entrypoint(
@@ -169,7 +169,7 @@ def _deploy(one: Planned, folder: Path, *, schedules: bool) -> str:
         description=one.description,
         tags=list(one.tags),
         parameters=one.parameters,
-        schedules=timetable if schedules else [],
+        schedules=timetable,
         concurrency_limit=None
         if limit is None
         else ConcurrencyLimitConfig(

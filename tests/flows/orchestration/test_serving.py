@@ -124,14 +124,19 @@ class TestServed:
             pools = sorted(one["name"] for one in served.ask("POST", "/work_pools/filter", {}))
             return sorted(found, key=lambda row: (row["entrypoint"], row["name"])), automations, pools
 
+        def deploy(*flags):
+            done = subprocess.run(
+                [sys.executable, "-m", "flows.cli.main", "deploy", "--folder", str(served.folder), *flags],
+                capture_output=True, text=True, check=False, cwd=served.root,
+                env=environment(served.root / "home") | {"PREFECT_API_URL": served.api},
+            )  # fmt: skip
+            assert done.returncode == 0, done.stderr
+            return done
+
         before = there()
-        home = served.root / "home"
-        done = subprocess.run(
-            [sys.executable, "-m", "flows.cli.main", "deploy", "--folder", str(served.folder)],
-            capture_output=True, text=True, check=False, cwd=served.root,
-            env=environment(home) | {"PREFECT_API_URL": served.api},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stderr
+        assert "UTC" not in deploy("--no-schedules").stdout
+        assert [when["active"] for row in there()[0] for when in row["schedules"]] == [False, False]
+        done = deploy()
         assert "screen-cathodes/nightly: 0 2 * * * UTC" in done.stdout
         assert there() == before
         assert [len(row["schedules"]) for row in before[0]] == [0, 1, 0, 0, 1]
