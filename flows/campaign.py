@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 
 from flows.collecting import collect
 from flows.computing import compute
-from flows.context import Context
+from flows.context import Context, blocks
 from flows.naming import new_run_id
 from flows.resuming import resumed
 from flows.runners import BatchPool, PlainSteps
+from flows.turns import turn
 from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
 from tasks.candidates.source import SourceError
@@ -23,9 +24,10 @@ from tasks.candidates.source import SourceError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from flows.inference import Elsewhere
     from flows.parameters import ScreenParameters
     from flows.runners import Steps
-    from storage.records import Candidate
+    from storage.heads import Head
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,12 @@ def screen(parameters: ScreenParameters) -> Summary:
         return run_campaign(parameters, PlainSteps(pool))
 
 
-def run_campaign(parameters: ScreenParameters, steps: Steps, run_id: str | None = None) -> Summary:
+def run_campaign(
+    parameters: ScreenParameters,
+    steps: Steps,
+    run_id: str | None = None,
+    elsewhere: Elsewhere | None = None,
+) -> Summary:
     """Collect candidates, compute what is new, record it batch by batch, and publish.
 
     An interrupt or an error ends the run, and what was recorded until then is published all the same.
@@ -115,6 +122,8 @@ def run_campaign(parameters: ScreenParameters, steps: Steps, run_id: str | None 
     run_id : str, optional
         Identifier of a new run, or of one to go on with; a fresh one otherwise. A run that the parameters
         name comes before it.
+    elsewhere : Elsewhere, optional
+        Who predicts barriers, where that is not this process.
 
     Raises
     ------
@@ -125,10 +134,11 @@ def run_campaign(parameters: ScreenParameters, steps: Steps, run_id: str | None 
     """
     parameters, known = resumed(parameters)
     run = known or run_id or new_run_id()
-    context = Context.of(parameters, steps, run, run_name(parameters))
+    context = Context.of(parameters, steps, run, run_name(parameters), elsewhere)
     context.recorder.start_run(_run_row(context))
     try:
-        summary = _screen(context)
+        with turn(context.recorder.paths.work, parameters.digest()):
+            summary = _screen(context)
     except BaseException as error:
         _leave(context, error)
         raise
@@ -160,12 +170,14 @@ def _screen(context: Context) -> Summary:
     collected = collect(context)
     kept = collected.candidates
     # Who takes part is recorded first: what is computed before a crash then shows in the ranking.
-    context.recorder.record(rows=[_participant(context, row) for row in kept])
+    for block in blocks(kept):
+        context.recorder.record(rows=[_participant(context, row) for row in block])
     left = compute(context, kept)
     failures = collected.failures + _later_failures(context, kept)
-    context.recorder.record(rows=failures)
-    context.recorder.record(rows=[_taken(context, row) for row in failures])
-    finished = context.recorder.rows_under(Percolation, [context.percolation_key(row) for row in kept])
+    for some in blocks(failures):
+        context.recorder.record(rows=some)
+        context.recorder.record(rows=[_taken(context, row) for row in some])
+    n_finished = context.recorder.count_under(Percolation, [context.percolation_key(row) for row in kept])
     return Summary(
         run_id=context.run_id,
         database=str(context.recorder.paths.published),
@@ -173,7 +185,7 @@ def _screen(context: Context) -> Summary:
         n_candidates=len(kept),
         n_computed=left.n_new,
         n_reused=left.n_reused,
-        n_with_result=len(finished),
+        n_with_result=n_finished,
         failures=dict(sorted(Counter(row.reason.value for row in failures).items())),
         database_version=None if collected.cited is None else collected.cited.database_version,
         citation=None if collected.cited is None else collected.cited.citation,
@@ -181,7 +193,7 @@ def _screen(context: Context) -> Summary:
     )
 
 
-def _later_failures(context: Context, kept: Sequence[Candidate]) -> list[Failure]:
+def _later_failures(context: Context, kept: Sequence[Head]) -> list[Failure]:
     keys = [key for row in kept for key in (context.hops_key(row), context.percolation_key(row))]
     return context.recorder.rows_under(Failure, keys)
 
@@ -202,7 +214,7 @@ def _run_row(context: Context) -> Run:
     )
 
 
-def _participant(context: Context, candidate: Candidate) -> RunMaterial:
+def _participant(context: Context, candidate: Head) -> RunMaterial:
     return RunMaterial(
         run_id=context.run_id,
         structure_hash=candidate.structure_hash,

@@ -8,13 +8,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flows.context import over_pool, record_batch
+from flows.context import BLOCK, blocks, over_pool, record_batch
 from flows.progress import reporter
 from flows.pulling import entry_key, limit_key
 from flows.sources import cleaning_settings, make_source
 from flows.stored import StoredSource
 from flows.syncing import bring_up
-from storage.records import Candidate, Failure, Reason, Stage, StageResult
+from storage.records import Failure, Reason, Stage, StageResult
 from tasks.batches import failure_of
 from tasks.candidates.cleaning_duplicates import MERGED_VOLUME_TOLERANCE, merge_duplicates
 from tasks.candidates.cleaning_state import states_of
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from flows.context import Context
     from flows.syncing import Cited
     from storage.errors import ShardError
+    from storage.heads import Head
+    from storage.records import Candidate
     from tasks.candidates.cleaning import CleaningSettings
     from tasks.candidates.source import Source, SourceItem
 
@@ -44,7 +46,7 @@ class Collected:
 
     Parameters
     ----------
-    candidates : list of Candidate
+    candidates : list of Head
         One row a material and state of charge, in the source's order.
     failures : list of Failure
         Everything else, with the reason.
@@ -54,7 +56,7 @@ class Collected:
         Which version of which remote database they came from.
     """
 
-    candidates: list[Candidate]
+    candidates: list[Head]
     failures: list[Failure]
     n_items: int
     cited: Cited | None = None
@@ -76,7 +78,7 @@ def collect(context: Context) -> Collected:
     items = list(source.items())
     within = items if parameters.limit is None else items[: parameters.limit]
     _forget_limit(context, [_item_limit_key(item) for item in within])
-    candidates: list[Candidate] = []
+    candidates: list[Head] = []
     failures = [_limited(context, item) for item in items[len(within) :]] + _unusable(context, source, cited)
     for state in states_of(parameters.state):
         kept, failed = _collect(context, source, within, replace(cleaning, state=state))
@@ -99,7 +101,7 @@ def _unusable(context: Context, source: Source, cited: Cited | None) -> list[Fai
 
 def _collect(
     context: Context, source: Source, items: Sequence[SourceItem], cleaning: CleaningSettings
-) -> tuple[list[Candidate], list[Failure]]:
+) -> tuple[list[Head], list[Failure]]:
     """Return the distinct materials in one state of charge, and everything else with the reason."""
     keyed = [(item, candidate_key(item, cleaning.digest())) for item in items]
     keys = [key for _, key in keyed]
@@ -117,7 +119,7 @@ def _collect(
         reporter().advance("reading", single.n_materials)
     context.recorder.mark_seen(keys, datetime.now(UTC))
     order = {key: place for place, key in enumerate(keys)}
-    rows = sorted(context.recorder.rows_under(Candidate, keys), key=lambda row: order[row.stage_key])
+    rows = sorted(context.recorder.heads_under(keys), key=lambda row: order[row.stage_key])
     failures = [
         row for row in context.recorder.rows_under(Failure, keys) if row.reason is not Reason.DUPLICATE
     ]
@@ -143,7 +145,7 @@ def _whole_keys(context: Context, keys: Sequence[str]) -> set[str]:
     A candidate's row is of the cleaning that it was last made by, so one that other settings made since no
     longer stands under the earlier key.
     """
-    there = Counter(row.stage_key for row in context.recorder.rows_under(Candidate, keys))
+    there = Counter(row.stage_key for row in context.recorder.heads_under(keys))
     there.update(
         row.stage_key
         for row in context.recorder.rows_under(Failure, keys)
@@ -209,7 +211,7 @@ def _item_limit_key(item: SourceItem) -> str:
     return digest_of("limit", item.item_id, item.digest)
 
 
-def _row_limit_key(row: Candidate) -> str:
+def _row_limit_key(row: Head) -> str:
     return digest_of("limit", row.stage_key)
 
 
@@ -220,17 +222,17 @@ def _forget_limit(context: Context, keys: Sequence[str]) -> None:
         context.recorder.record(healed=over)
 
 
-def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate], list[Failure]]:
+def _merge(context: Context, rows: Sequence[Head]) -> tuple[list[Head], list[Failure]]:
     """Keep one candidate of each material, and say of the others which one stands for them."""
-    keys = merge_duplicates(rows)
-    kept: dict[str, Candidate] = {}
+    keys = _material_keys(context, rows)
+    kept: dict[str, Head] = {}
     others: dict[str, set[str]] = {}
-    merged: list[Candidate] = []
+    merged: list[Head] = []
     failures: list[Failure] = []
     for row in rows:
         key = keys[row.structure_hash]
         # Those of a merged material go again when it no longer is the same one.
-        candidate = row.model_copy(update={"material_key": key, "other_ids": row.own_ids})
+        candidate = replace(row, material_key=key, other_ids=row.own_ids)
         if key in kept:
             merged.append(candidate)
             others[key] |= {row.material_id, *(row.own_ids or ())}
@@ -244,14 +246,44 @@ def _merge(context: Context, rows: Sequence[Candidate]) -> tuple[list[Candidate]
             others[key] = set(row.own_ids or ())
     for key, candidate in kept.items():
         ids = sorted(others[key] - {candidate.material_id})
-        kept[key] = candidate.model_copy(update={"other_ids": ids or None})
-    known = {(row.material_id, row.structure_hash): row for row in rows}
-    changed = [row for row in [*kept.values(), *merged] if row != known[row.material_id, row.structure_hash]]
-    context.recorder.record(rows=changed)
+        kept[key] = replace(candidate, other_ids=tuple(ids) or None)
+    known = {row.key[:3]: row for row in rows}
+    changed = [row for row in [*kept.values(), *merged] if row != known[row.key[:3]]]
+    for block in blocks(changed):
+        context.recorder.record(rows=_with_merged(context, block))
     return list(kept.values()), failures
 
 
-def _cut(context: Context, kept: list[Candidate]) -> tuple[list[Candidate], list[Failure]]:
+def _material_keys(context: Context, rows: Sequence[Head]) -> dict[str, str]:
+    """Return for each structure the one that stands for its material; structures are read block by block."""
+    alike: dict[tuple[str, str, str], list[Head]] = {}
+    for row in rows:
+        alike.setdefault((row.formula, row.working_ion, row.state), []).append(row)
+    keys = {row.structure_hash: row.structure_hash for row in rows}
+    doubtful: list[Head] = []
+    for some in alike.values():
+        if len({row.structure_hash for row in some}) > 1:
+            doubtful += some
+        if len(doubtful) >= BLOCK:
+            keys |= merge_duplicates(context.whole(doubtful))
+            doubtful = []
+    return keys | merge_duplicates(context.whole(doubtful))
+
+
+def _with_merged(context: Context, heads: Sequence[Head]) -> list[Candidate]:
+    """Return whole candidates with what merging found out of them."""
+    return [
+        row.model_copy(
+            update={
+                "material_key": head.material_key,
+                "other_ids": None if head.other_ids is None else list(head.other_ids),
+            }
+        )
+        for head, row in zip(heads, context.whole(heads), strict=True)
+    ]
+
+
+def _cut(context: Context, kept: list[Head]) -> tuple[list[Head], list[Failure]]:
     """Keep the limit also where one file held several materials."""
     limit = context.parameters.limit
     _forget_limit(context, [_row_limit_key(row) for row in kept[:limit]])
@@ -264,5 +296,5 @@ def _cut(context: Context, kept: list[Candidate]) -> tuple[list[Candidate], list
     ]
 
 
-def _left_out(row: Candidate, reason: Reason, message: str, stage_key: str) -> Failure:
+def _left_out(row: Head, reason: Reason, message: str, stage_key: str) -> Failure:
     return failure_of(RejectedError(reason, message), row, Stage.CANDIDATES, stage_key)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from contextvars import copy_context
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
@@ -11,7 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.collecting import UNTRUSTED, forget_failures
-from flows.context import over_pool, record_batch
+from flows.context import BLOCK, blocks, over_pool, record_batch
+from flows.inference import PredictParameters, in_groups
 from flows.progress import reporter
 from storage.errors import ShardError
 from storage.quarantine import sift
@@ -35,17 +38,20 @@ from tasks.workers import (
     featurize_batch,
     percolate_batch,
     predict_batch,
+    predictions_stem,
     shard_path,
     write_candidates,
     write_rows,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
 
     from flows.context import Context
     from models.checkpoints import Checkpoint
+    from storage.heads import Head
+    from storage.shards import ShardInfo
 
 HOPS, BARRIERS, PERCOLATION = "hops and descriptors", "barriers", "percolation"
 PUBLISH_INTERVAL_S = 60.0
@@ -61,16 +67,16 @@ class Plan:
 
     Parameters
     ----------
-    to_featurize : list of Candidate
+    to_featurize : list of Head
         Without recorded hops, or without their descriptors.
-    to_predict : dict of str to list of Candidate
+    to_predict : dict of str to list of Head
         Batches whose descriptors are there, and which of the candidates each holds.
     n_reused : int
         Candidates of which nothing is left to do.
     """
 
-    to_featurize: list[Candidate] = field(default_factory=list)
-    to_predict: dict[str, list[Candidate]] = field(default_factory=dict)
+    to_featurize: list[Head] = field(default_factory=list)
+    to_predict: dict[str, list[Head]] = field(default_factory=dict)
     n_reused: int = 0
 
     @property
@@ -79,22 +85,26 @@ class Plan:
         return len(self.to_featurize) + sum(len(rows) for rows in self.to_predict.values())
 
 
-def plan(context: Context, candidates: Sequence[Candidate]) -> Plan:
+def plan(context: Context, candidates: Sequence[Head]) -> Plan:
     """Find out what is left to do. What is recorded under a key is not computed again."""
     keys = [context.hops_key(row) for row in candidates]
     final_keys = [context.percolation_key(row) for row in candidates]
     forget_failures(context, [*keys, *final_keys])
     finished = context.recorder.known_stage_keys(final_keys)
-    done = {row.stage_key: row for row in context.recorder.rows_under(StageResult, keys)}
+    done = {
+        row.stage_key: (row.n_rows, row.shard)
+        for block in blocks(keys)
+        for row in context.recorder.rows_under(StageResult, block)
+    }
     is_whole = cache(partial(_is_whole, context))
     left = Plan()
     for candidate, key, final_key in zip(candidates, keys, final_keys, strict=True):
-        result = done.get(key)
+        n_rows, shard = done.get(key, (None, None))
         # No rows means that it has no hop to predict; the failure that says why stands until it is retried.
-        if result is not None and (result.n_rows == 0 or final_key in finished):
+        if n_rows == 0 or (n_rows is not None and final_key in finished):
             left.n_reused += 1
-        elif result is not None and result.shard is not None and is_whole(result.shard):
-            left.to_predict.setdefault(result.shard, []).append(candidate)
+        elif shard is not None and is_whole(shard):
+            left.to_predict.setdefault(shard, []).append(candidate)
         else:
             left.to_featurize.append(candidate)
     return left
@@ -107,7 +117,7 @@ def _is_whole(context: Context, stem: str) -> bool:
     return sift(shards, context.recorder.paths.quarantine)
 
 
-def compute(context: Context, candidates: Sequence[Candidate]) -> Plan:
+def compute(context: Context, candidates: Sequence[Head]) -> Plan:
     """Compute and record what is left to do; return what that was."""
     left = plan(context, candidates)
     for name, count in ((HOPS, len(left.to_featurize)), (BARRIERS, left.n_new), (PERCOLATION, left.n_new)):
@@ -116,7 +126,8 @@ def compute(context: Context, candidates: Sequence[Candidate]) -> Plan:
         return left
     # torch takes seconds to import, and the model is not needed before the first batch is described.
     with ThreadPoolExecutor(max_workers=1) as loader:
-        loading = loader.submit(load_checkpoint, context)
+        # In a copy of the context, which says what is held while one records.
+        loading = loader.submit(copy_context().run, load_checkpoint, context)
         first = Pass(context, loading)
         first.run(context.chunks(left.to_featurize), left.to_predict)
         again = _to_repeat(context, first.spoilt)
@@ -136,7 +147,7 @@ def compute(context: Context, candidates: Sequence[Candidate]) -> Plan:
 class Spoilt:
     """Materials of which a shard could not be trusted, the stage that it was of, and what was wrong."""
 
-    candidates: Sequence[Candidate]
+    candidates: Sequence[Head]
     stage: Stage
     error: ShardError
 
@@ -153,7 +164,7 @@ class Spoilt:
         return found
 
 
-def _to_repeat(context: Context, spoilt: Sequence[Spoilt]) -> list[Candidate]:
+def _to_repeat(context: Context, spoilt: Sequence[Spoilt]) -> list[Head]:
     """Return the materials that are to be computed again: those that may have a hop to predict."""
     rows = [row for one in spoilt for row in one.candidates]
     results = context.recorder.rows_under(StageResult, [context.hops_key(row) for row in rows])
@@ -176,13 +187,15 @@ class Pass:
         self.context = context
         self.loading = loading
         self.spoilt: list[Spoilt] = []
-        self._members: dict[str, Sequence[Candidate]] = {}
+        self._members: dict[str, Sequence[Head]] = {}
 
-    def run(self, chunks: Sequence[Sequence[Candidate]], known: dict[str, list[Candidate]]) -> None:
+    def run(self, chunks: Sequence[Sequence[Head]], known: dict[str, list[Head]]) -> None:
         """Featurize chunks of candidates, and work out percolation of these and of batches that are known."""
         self._members |= known
         context = self.context
-        work = list(self._predicted(chain(_known(known), self._featurized(chunks))))
+        # Closed at once when something goes wrong: what is predicted elsewhere is given up then.
+        with closing(self._predicted(chain(_known(known), self._featurized(chunks)))) as predicted:
+            work = list(predicted)
         unpercolated = partial(_unpercolated, context, self._members)
         for piece, batch in over_pool(context, "percolate", percolate_batch, work, _whole, unpercolated):
             error = record_batch(context, batch)
@@ -191,12 +204,11 @@ class Pass:
             context.recorder.publish(min_interval_s=PUBLISH_INTERVAL_S)
             reporter().advance(PERCOLATION, piece.n_materials)
 
-    def _featurized(self, chunks: Sequence[Sequence[Candidate]]) -> Iterator[Batch]:
+    def _featurized(self, chunks: Sequence[Sequence[Head]]) -> Iterator[Batch]:
         """Featurize and record candidates; yield each batch as it is done."""
         context = self.context
-        work = [self._work(chunk) for chunk in chunks]
         for piece, batch in over_pool(
-            context, "featurize", featurize_batch, work, self._singles, self._unfeaturized
+            context, "featurize", featurize_batch, self._drawn(chunks), self._singles, self._unfeaturized
         ):
             error = record_batch(context, batch)
             reporter().advance(HOPS, piece.n_materials)
@@ -207,13 +219,20 @@ class Pass:
                 reporter().advance(BARRIERS, piece.n_materials)
                 reporter().advance(PERCOLATION, piece.n_materials)
 
-    def _work(self, candidates: Sequence[Candidate]) -> FeaturizeWork:
+    def _drawn(self, chunks: Sequence[Sequence[Head]]) -> Iterator[FeaturizeWork]:
+        """Yield the work of each chunk as it is asked for, so that few structures are in memory at once."""
+        for some in blocks(chunks, max(1, BLOCK // self.context.parameters.batch_size)):
+            whole = iter(self.context.whole(list(chain.from_iterable(some))))
+            for chunk in some:
+                yield self._work(chunk, [next(whole) for _ in chunk])
+
+    def _work(self, heads: Sequence[Head], candidates: Sequence[Candidate]) -> FeaturizeWork:
         work = _featurize_work(self.context, candidates)
-        self._members[work.stem] = candidates
+        self._members[work.stem] = heads
         return work
 
     def _singles(self, work: FeaturizeWork) -> list[FeaturizeWork]:
-        return [self._work([row]) for row in self._members[work.stem]]
+        return [self._work([row], self.context.whole([row])) for row in self._members[work.stem]]
 
     def _unfeaturized(self, work: FeaturizeWork) -> Batch:
         """Say of one material that featurizing it killed the process."""
@@ -226,29 +245,58 @@ class Pass:
 
     def _predicted(self, batches: Iterable[Batch]) -> Iterator[PercolateWork]:
         """Predict and record the barriers of each batch as it comes; yield what percolation needs of it."""
-        for batch in batches:
-            found = self._prediction(batch)
+        elsewhere = self.context.elsewhere
+        described = (batch for batch in batches if self._is_described(batch))
+        if elsewhere is None:
+            yield from self._through(described, self._predict_here)
+            return
+        asked = PredictParameters(
+            folder=self.context.folder,
+            stems=("any",),
+            model=self.context.parameters.model,
+            model_digest=self.context.model_digest,
+        )
+        with closing(in_groups(described, elsewhere, asked)) as groups:
+            for group, refusal in groups:
+                if refusal is not None:
+                    reporter().message(f"barriers are predicted in this process: {refusal}")
+                yield from self._through(group, self._predict_here if refusal else self._predicted_there)
+
+    def _is_described(self, batch: Batch) -> bool:
+        """Tell whether a batch has hops to predict; where it has none, each of its materials says why."""
+        described = shard_path(self.context.folder, batch.stem, DescriptorKey.table).exists()
+        if not described:
             reporter().advance(BARRIERS, batch.n_materials)
-            if found is None:
+            reporter().advance(PERCOLATION, batch.n_materials)
+        return described
+
+    def _through(
+        self, batches: Iterable[Batch], predict: Callable[[Batch], Sequence[Path | ShardInfo]]
+    ) -> Iterator[PercolateWork]:
+        """Record what is predicted of each batch; yield what percolation needs of it."""
+        context = self.context
+        for batch in batches:
+            try:
+                context.recorder.record(predict(batch))
+            except ShardError as error:
+                self._set_apart(batch.stem, Stage.PERCOLATION, error)
                 reporter().advance(PERCOLATION, batch.n_materials)
             else:
-                yield found
+                yield _percolate_work(context, self.loading.result(), batch)
+            reporter().advance(BARRIERS, batch.n_materials)
 
-    def _prediction(self, batch: Batch) -> PercolateWork | None:
-        """Predict and record the barriers of a batch; return what percolation needs, if there are any."""
+    def _predict_here(self, batch: Batch) -> Sequence[ShardInfo]:
+        """Predict the barriers of a batch in this process."""
         context = self.context
-        if not shard_path(context.folder, batch.stem, DescriptorKey.table).exists():
-            # None of its materials has a hop to predict, and each says why.
-            return None
-        checkpoint = self.loading.result()
-        predict = partial(predict_batch, folder=context.folder, checkpoint=checkpoint)
-        try:
-            predicted = context.steps.here("predict", predict, batch.stem)
-            context.recorder.record(predicted.shards)
-        except ShardError as error:
-            self._set_apart(batch.stem, Stage.PERCOLATION, error)
-            return None
-        return _percolate_work(context, checkpoint, batch, predicted)
+        predict = partial(predict_batch, folder=context.folder, checkpoint=self.loading.result())
+        return context.steps.here("predict", predict, batch.stem).shards
+
+    def _predicted_there(self, batch: Batch) -> Sequence[Path | ShardInfo]:
+        """Return the shards of what somebody else predicted; where they are not to be seen, predict here."""
+        name = predictions_stem(batch.stem, self.context.model_digest)
+        tables = (Prediction.table, StageResult.table)
+        found = [shard_path(self.context.folder, name, table) for table in tables]
+        return found if all(path.exists() for path in found) else self._predict_here(batch)
 
     def _set_apart(self, stem: str, stage: Stage, error: ShardError, *read: Path) -> None:
         """Keep in mind whom a shard that cannot be trusted is about, and move aside what else is damaged."""
@@ -270,7 +318,7 @@ def _featurize_work(context: Context, candidates: Sequence[Candidate]) -> Featur
     )
 
 
-def _lost(candidate: Candidate, stage: Stage, key: str) -> Failure:
+def _lost(candidate: Head, stage: Stage, key: str) -> Failure:
     error = LostMaterialError(
         f"{candidate.material_id}: the process died twice (out of memory, or a crash in a library); "
         "give it more memory, then --retry worker_lost"
@@ -280,18 +328,17 @@ def _lost(candidate: Candidate, stage: Stage, key: str) -> Failure:
     )
 
 
-def _known(members: dict[str, list[Candidate]]) -> Iterator[Batch]:
+def _known(members: dict[str, list[Head]]) -> Iterator[Batch]:
     """Yield the batches that were featurized before."""
     for stem, candidates in members.items():
         yield Batch(stem, (), len(candidates))
 
 
-def _percolate_work(
-    context: Context, checkpoint: Checkpoint, batch: Batch, predicted: Batch
-) -> PercolateWork:
+def _percolate_work(context: Context, checkpoint: Checkpoint, batch: Batch) -> PercolateWork:
+    predicted = predictions_stem(batch.stem, context.model_digest)
     return PercolateWork(
         stem=batch.stem,
-        predictions=str(shard_path(context.folder, predicted.stem, Prediction.table)),
+        predictions=str(shard_path(context.folder, predicted, Prediction.table)),
         n_materials=batch.n_materials,
         settings=context.percolation,
         model_digest=context.model_digest,
@@ -327,7 +374,7 @@ def _whole(work: PercolateWork) -> list[PercolateWork]:
     return [work]
 
 
-def _unpercolated(context: Context, members: Mapping[str, Sequence[Candidate]], work: PercolateWork) -> Batch:
+def _unpercolated(context: Context, members: Mapping[str, Sequence[Head]], work: PercolateWork) -> Batch:
     """Say of each material of a batch that working out its percolation killed the process."""
     candidates = members[work.stem]
     failures = [_lost(row, Stage.PERCOLATION, context.percolation_key(row)) for row in candidates]
@@ -336,7 +383,7 @@ def _unpercolated(context: Context, members: Mapping[str, Sequence[Candidate]], 
     return Batch(work.stem, tuple(write_rows(context.folder, stem, failures, results)), work.n_materials)
 
 
-def _without_rows(candidate: Candidate, stage: Stage, key: str) -> StageResult:
+def _without_rows(candidate: Head, stage: Stage, key: str) -> StageResult:
     """Return that a stage came to nothing for a material, so that it is not tried again by itself."""
     return StageResult(
         stage_key=key,

@@ -3,26 +3,46 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from flows.runners import WorkerLostError
 from models.locate import find_checkpoint, read_digest
-from storage.errors import ShardError
+from storage.errors import ShardError, StorageError
+from storage.heads import Head
 from storage.places import make_folder
 from storage.recorder import Recorder
+from storage.records import Candidate
 from tasks.stage_keys import HopSettings, PercolationSettings, prediction_key
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
+    from flows.inference import Elsewhere
     from flows.parameters import ScreenParameters
     from flows.runners import Steps
-    from storage.records import Candidate
     from tasks.workers import Batch
 
 P = TypeVar("P")
 R = TypeVar("R")
+
+BLOCK = 512
+"""Whole candidates, or rows about them, that are in memory at a time."""
+
+MOST_NAMED = 10
+
+
+class Keyed(Protocol):
+    """What keys of stages are made of; the field is that of `Candidate`."""
+
+    @property
+    def structure_hash(self) -> str: ...  # noqa: D102
+
+
+def blocks(things: Sequence[P], size: int = BLOCK) -> Iterator[Sequence[P]]:
+    """Yield things in pieces that fit in memory when they are made whole."""
+    for start in range(0, len(things), size):
+        yield things[start : start + size]
 
 
 @dataclass(frozen=True)
@@ -47,6 +67,8 @@ class Context:
         Which hops, and how described.
     percolation : PercolationSettings
         How percolation is worked out.
+    elsewhere : Elsewhere or None
+        Who predicts barriers, where that is not this process.
     """
 
     parameters: ScreenParameters
@@ -58,9 +80,17 @@ class Context:
     model_digest: str
     hops: HopSettings
     percolation: PercolationSettings
+    elsewhere: Elsewhere | None = None
 
     @classmethod
-    def of(cls, parameters: ScreenParameters, steps: Steps, run_id: str, name: str) -> Context:
+    def of(
+        cls,
+        parameters: ScreenParameters,
+        steps: Steps,
+        run_id: str,
+        name: str,
+        elsewhere: Elsewhere | None = None,
+    ) -> Context:
         """Find the checkpoint and settle the settings. Nothing is computed or written but an empty folder."""
         checkpoint = find_checkpoint(parameters.model)
         recorder = Recorder(parameters.database)
@@ -81,6 +111,7 @@ class Context:
                 sites=parameters.sites,
             ),
             percolation=PercolationSettings(),
+            elsewhere=elsewhere,
         )
 
     @property
@@ -88,29 +119,46 @@ class Context:
         """The folder of the shards."""
         return str(self.recorder.paths.shards)
 
-    def hops_key(self, candidate: Candidate) -> str:
+    def whole(self, heads: Sequence[Head]) -> list[Candidate]:
+        """Return some candidates with their structures, in their order; no more than a block at a time.
+
+        Raises
+        ------
+        StorageError
+            When one is not recorded any more.
+        """
+        rows = self.recorder.rows_under(Candidate, {head.stage_key for head in heads})
+        there = {Head.of(row).key: row for row in rows}
+        gone = [head.material_id for head in heads if head.key not in there]
+        if gone:
+            raise StorageError(
+                f"candidates were deleted while they were screened: {', '.join(gone[:MOST_NAMED])}. Screen "
+                "again; what is known is not computed twice"
+            )
+        return [there[head.key] for head in heads]
+
+    def hops_key(self, candidate: Keyed) -> str:
         """Return the key of a candidate's hops and descriptors."""
         return self.hops.key(candidate.structure_hash)
 
-    def prediction_key(self, candidate: Candidate) -> str:
+    def prediction_key(self, candidate: Keyed) -> str:
         """Return the key of a candidate's predictions."""
         return prediction_key(self.hops_key(candidate), self.model_digest)
 
-    def percolation_key(self, candidate: Candidate) -> str:
+    def percolation_key(self, candidate: Keyed) -> str:
         """Return the key of a candidate's percolation."""
         return self.percolation.key(self.prediction_key(candidate))
 
     def chunks(self, things: Sequence[P]) -> list[Sequence[P]]:
         """Return things in batches of the size that was asked for."""
-        size = self.parameters.batch_size
-        return [things[start : start + size] for start in range(0, len(things), size)]
+        return list(blocks(things, self.parameters.batch_size))
 
 
 def over_pool(
     context: Context,
     stage: str,
     call: Callable[[P], R],
-    work: Sequence[P],
+    work: Iterable[P],
     singles: Callable[[P], Sequence[P]],
     lost: Callable[[P], R],
 ) -> Iterator[tuple[P, R | ShardError]]:
@@ -128,8 +176,8 @@ def over_pool(
         What people read while it runs.
     call : callable
         A module's function of one piece of work.
-    work : sequence
-        The pieces.
+    work : iterable
+        The pieces, drawn as they can be worked on.
     singles : callable
         Splits a piece into pieces of one material each.
     lost : callable

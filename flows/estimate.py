@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from flows.collecting import collect
 from flows.computing import plan
-from flows.context import Context
+from flows.context import Context, blocks
 from flows.naming import new_run_id
 from flows.progress import reporter
 from flows.runners import BatchPool, PlainSteps
@@ -85,7 +85,7 @@ def estimate_screen(parameters: ScreenParameters) -> Estimate:
     load_libraries(context.hops)
     counts: dict[str, int] = {}
     reporter().stage("counting hops", len(left.to_featurize))
-    for candidate in left.to_featurize:
+    for candidate in (row for block in blocks(left.to_featurize) for row in context.whole(block)):
         try:
             with time_limit(parameters.time_limit_s):
                 network, _ = find_hops(
@@ -101,11 +101,11 @@ def estimate_screen(parameters: ScreenParameters) -> Estimate:
         reporter().advance("counting hops", 1)
     n_hops = sum(counts.values())
     sample = [row for row in left.to_featurize if counts[row.structure_hash]]
-    sample = sample[:: max(1, len(sample) // SAMPLE)][:SAMPLE]
+    whole = context.whole(sample[:: max(1, len(sample) // SAMPLE)][:SAMPLE])
     started = time.perf_counter()
-    featurize(sample, context.hops, "sample", parameters.time_limit_s)
+    featurize(whole, context.hops, "sample", parameters.time_limit_s)
     spent = time.perf_counter() - started
-    described = sum(counts[row.structure_hash] for row in sample)
+    described = sum(counts[row.structure_hash] for row in whole)
     per_hop_s = spent / described if described else 0.0
     return Estimate(
         n_items=collected.n_items,

@@ -16,7 +16,7 @@ Query = MaterialsProjectQuery | OptimadeQuery
 QUERIES: dict[str, type[Query]] = {"mp": MaterialsProjectQuery, "optimade": OptimadeQuery}
 """The remote databases by their names, and what may be asked of each: parameters have a field a name."""
 
-IDLE = frozenset({"database", "batch_size", "workers", "retry", "time_limit_s", "sync"})
+IDLE = frozenset({"database", "batch_size", "workers", "retry", "time_limit_s", "sync", "inference"})
 """Parameters of a screening that decide nothing of its results."""
 
 MP_FIELD = Field(
@@ -195,6 +195,12 @@ class ScreenParameters(Asking):
         default=8, ge=1, le=1000, title="Batch size", description="Materials that a task works on at a time."
     )
     workers: int = Field(default=2, ge=1, le=256, title="Workers", description="Processes that featurize.")
+    inference: Literal["pool", "here"] = Field(
+        default="pool",
+        title="Inference",
+        description="Predict barriers in the GPU pool of the Prefect server; in the process of the screening "
+        "where there is no server or no worker of that pool is alive. Or always here.",
+    )
     retry: tuple[Reason, ...] = Field(
         default=(), title="Retry", description="Compute again what failed for one of these reasons."
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 from uuid import UUID
 
@@ -13,8 +14,11 @@ from prefect.utilities.annotations import quote
 
 from flows.campaign import run_campaign, run_name
 from flows.naming import new_run_id, run_id_of
+from flows.orchestration.gpu_pool import GpuPool
+from flows.orchestration.one_writer import limits_writers, one_writer
 from flows.parameters import ScreenParameters
 from flows.runners import BatchPool
+from storage.database import also_holding
 from storage.queries import rankings
 from tasks.reports.artifacts import ranking_table, summary_markdown
 from tasks.stages import run_here, run_in_pool
@@ -23,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from flows.campaign import Summary
+    from flows.inference import Elsewhere
 
 DEFAULTS = ScreenParameters()
 RANKING_ROWS = 50
@@ -76,8 +81,25 @@ def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
 
 
 def _screen(parameters: ScreenParameters) -> Summary:
-    with BatchPool(parameters.workers) as pool:
-        return run_campaign(parameters, PrefectSteps(pool), _run_id())
+    with BatchPool(parameters.workers) as pool, _writing_alone():
+        return run_campaign(parameters, PrefectSteps(pool), _run_id(), _elsewhere(parameters))
+
+
+def _elsewhere(parameters: ScreenParameters) -> Elsewhere | None:
+    """Return the GPU pool where there is a server: one that lives as long as this run has no workers."""
+    from prefect.settings import PREFECT_API_URL
+
+    return None if parameters.inference == "here" or PREFECT_API_URL.value() is None else GpuPool()
+
+
+@contextmanager
+def _writing_alone() -> Iterator[None]:
+    """Let no other machine record inside the body while we do, where the server has a limit for that."""
+    if limits_writers():
+        with also_holding(one_writer):
+            yield
+    else:
+        yield
 
 
 def _run_id() -> str:

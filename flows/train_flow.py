@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from prefect import flow
+from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
+from prefect.cache_policies import NO_CACHE
 
+from flows.orchestration.names import GPU_SLOT
 from flows.train import logs_folder, train
 from flows.train_parameters import TrainParameters
 from tasks.reports.artifacts import training_markdown
@@ -22,14 +24,11 @@ def _name() -> str:
     return f"{parameters.settings.arch} on {parameters.rows} of {', '.join(parameters.datasets)}"
 
 
-@flow(name="train-barrier-model", flow_run_name=_name, persist_result=False)
-def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any]:
-    """Learn barriers from labelled hops and write a checkpoint; cut off, the same training goes on."""
-    # Here, since a server that only reads the parameters need not wait for torch.
-    from models.recipe import OUT_OF_FOLD
-
+@task(name="train", tags=[GPU_SLOT], cache_policy=NO_CACHE, persist_result=False)
+def fit(parameters: TrainParameters) -> dict[str, Any]:
+    """Train, with a GPU to itself where the server has a limit for that."""
     output = Path(parameters.output)
-    found = train(
+    return train(
         parameters.settings,
         output,
         datasets=parameters.datasets,
@@ -41,6 +40,15 @@ def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any
         logs=logs_folder(output) if parameters.logs else None,
         fresh=parameters.fresh,
     )
+
+
+@flow(name="train-barrier-model", flow_run_name=_name, persist_result=False)
+def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any]:
+    """Learn barriers from labelled hops and write a checkpoint; cut off, the same training goes on."""
+    # Here, since a server that only reads the parameters need not wait for torch.
+    from models.recipe import OUT_OF_FOLD
+
+    found = fit(parameters)
     held_out = found["metrics"].get(OUT_OF_FOLD, {})
     create_markdown_artifact(training_markdown(found, held_out), key="training-summary")
     return found

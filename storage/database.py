@@ -8,7 +8,8 @@ import shutil
 import socket
 import tempfile
 import time
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager, nullcontext
+from contextvars import ContextVar
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,13 +32,34 @@ from storage.schema import applied_steps, check_version, migrate, migrations, pe
 from storage.snapshot_files import Facts, keep_copy, kept_in, measured, remedy, stamp, time_in
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     import duckdb
 
 # Clients from DuckDB 1.2 on can open a file of this version; a plain 2.x file they cannot.
 STORAGE_VERSION = "v1.2.0"
 DEFAULT_WAIT_S = 60.0
+
+
+_also_held: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar(
+    "lihop_also_held", default=nullcontext
+)
+
+
+@contextmanager
+def also_holding(guard: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+    """Inside the body, whoever holds the recorder's lock holds a guard besides: one that other machines know.
+
+    Parameters
+    ----------
+    guard : callable
+        Returns a context manager; it is entered once the lock is held, and left before it is released.
+    """
+    token = _also_held.set(guard)
+    try:
+        yield
+    finally:
+        _also_held.reset(token)
 
 
 @contextmanager
@@ -61,10 +83,11 @@ def locked(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[Non
     except OSError as error:
         raise unwritable(paths, error) from error
     try:
-        paths.holder.write_text(
-            json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
-        )
-        yield
+        with _also_held.get()():
+            paths.holder.write_text(
+                json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
+            )
+            yield
     except RuntimeError as error:
         # DuckDB's own words for an interrupt from the keyboard, which it turns into an error.
         if str(error) == "Query interrupted":

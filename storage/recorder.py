@@ -16,19 +16,23 @@ from storage.columns import row_type_of, rows_to_table, table_to_rows
 from storage.connections import transaction
 from storage.database import DEFAULT_WAIT_S, publish, writing
 from storage.errors import ManifestMismatchError, RefusedRowsError, ShardError, StorageError
+from storage.heads import HEAD_COLUMNS, Head
 from storage.merging import merge
 from storage.places import DatabasePaths, paths_of
 from storage.quarantine import set_aside
-from storage.records import Row, Run
+from storage.records import Candidate, Row, Run
 from storage.shards import ShardInfo, read_shard
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
 R = TypeVar("R", bound=Row)
 
 # A stage that is computed again may come out otherwise, as after a time limit: nothing of it may stay.
 _FORGOTTEN = ("stage_results", "failures", "hops", "predictions", "percolation")
+FETCHED = 1000
+"""Rows that are taken from a statement at a time."""
+
 _RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 _MANIFEST_FIELDS = ("source", "working_ion", "model_digest", "code_version")
 
@@ -204,6 +208,29 @@ class Recorder:
         with writing(self.paths, self.wait_s) as connection:
             return _read_rows(connection, row_type, "stage_key", stage_keys)
 
+    def heads_under(self, stage_keys: Collection[str]) -> list[Head]:
+        """Return the candidates under some stage keys without their structures, ordered by key."""
+        if not stage_keys or not self.has_data():
+            return []
+        with writing(self.paths, self.wait_s) as connection:
+            _register_keys(connection, "stage_key", stage_keys)
+            found = connection.execute(
+                f"SELECT {', '.join(HEAD_COLUMNS)} FROM candidates SEMI JOIN wanted USING (stage_key) "  # noqa: S608
+                f"ORDER BY {', '.join(Candidate.key)}"
+            )
+            return [Head.from_columns(*row) for row in _streamed(found)]
+
+    def count_under(self, row_type: type[Row], stage_keys: Collection[str]) -> int:
+        """Return how many rows of a table are recorded under some stage keys."""
+        if not stage_keys or not self.has_data():
+            return 0
+        with writing(self.paths, self.wait_s) as connection:
+            _register_keys(connection, "stage_key", stage_keys)
+            ((count,),) = connection.execute(
+                f"SELECT count(*) FROM {row_type.table} SEMI JOIN wanted USING (stage_key)"  # noqa: S608
+            ).fetchall()
+        return int(count)
+
     def publish(self, *, min_interval_s: float = 0.0) -> bool:
         """Replace the published copy, unless it is younger than `min_interval_s`; return whether it was."""
         return publish(self.paths, self.wait_s, min_interval_s)
@@ -292,6 +319,12 @@ def _read_rows(
     ).to_arrow_table()
     connection.unregister("wanted")
     return table_to_rows(data, row_type)
+
+
+def _streamed(found: duckdb.DuckDBPyConnection) -> Iterator[tuple[Any, ...]]:
+    """Yield the rows of a statement without holding all of them."""
+    while some := found.fetchmany(FETCHED):
+        yield from some
 
 
 def _differences(earlier: Run, run: Run) -> list[str]:

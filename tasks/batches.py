@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import traceback as tracebacks
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from storage.records import Candidate, Failure, Reason, Stage, StageResult
 from tasks.candidates.cleaning import clean
@@ -42,7 +42,22 @@ def reason_for(error: BaseException) -> Reason:
     return next((reason for kind, reason in REASONS if isinstance(error, kind)), Reason.UNEXPECTED)
 
 
-def failure_of(error: BaseException, candidate: Candidate, stage: Stage, stage_key: str) -> Failure:
+class Known(Protocol):
+    """What a failure tells of the candidate that it is about; fields are those of `Candidate`."""
+
+    @property
+    def material_id(self) -> str: ...  # noqa: D102
+    @property
+    def source(self) -> str: ...  # noqa: D102
+    @property
+    def working_ion(self) -> str: ...  # noqa: D102
+    @property
+    def structure_hash(self) -> str: ...  # noqa: D102
+    @property
+    def formula(self) -> str: ...  # noqa: D102
+
+
+def failure_of(error: BaseException, candidate: Known, stage: Stage, stage_key: str) -> Failure:
     """Return the row that says why a candidate has no result."""
     reason = reason_for(error)
     return Failure(

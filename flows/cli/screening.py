@@ -60,6 +60,7 @@ def screen(  # the flags of the command, one argument each
     time_limit: Annotated[float | None, typer.Option(help=described("time_limit_s"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=described("batch_size"))] = None,
     workers: Annotated[int | None, typer.Option(help=described("workers"))] = None,
+    inference: Annotated[str | None, typer.Option(help=f"{described('inference')} [pool, here]")] = None,
     retry: Annotated[
         list[Reason] | None, typer.Option(help="Compute again what failed for this reason; may be repeated.")
     ] = None,
@@ -97,6 +98,7 @@ def screen(  # the flags of the command, one argument each
         "time_limit_s": time_limit,
         "batch_size": batch_size,
         "workers": workers,
+        "inference": inference,
         "retry": retry,
     }
     parameters = _going_on(resume, flags, asked) if resume is not None else _asked_for(flags, asked)

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from flows.orchestration.errors import OrchestrationError
+from flows.orchestration.names import CPU, GPU, GPU_SLOT, TAG, WRITER
 from flows.orchestration.plan import planned
 
 if TYPE_CHECKING:
@@ -20,15 +21,14 @@ if TYPE_CHECKING:
 
 API = "PREFECT_API_URL"
 
-CPU, GPU = "lihop-cpu", "lihop-gpu"
 POOLS = {
     CPU: "Screenings and syncs: workers with cores.",
     GPU: "Training and inference: workers with a GPU, where there is one.",
 }
 """The work pools, and what runs in them."""
 
-TAG = "lihop"
-"""What all our deployments are tagged with, and their runs with them."""
+LIMITS = (f"tag:{GPU_SLOT}", WRITER)
+"""Limits of one at a time. A limit by a tag is one of the tag's name behind this word."""
 
 HEARTBEAT = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
 """What a worker needs in its environment for its runs to say that they are alive."""
@@ -49,7 +49,7 @@ class Deployed:
         The server's API.
     folder : str
         Folder in which runs work, on the machine of the worker.
-    pools, deployments, automations : tuple of str
+    pools, limits, deployments, automations : tuple of str
         Names of what is there.
     scheduled : dict of str to str
         Deployments that run by themselves, and when.
@@ -58,6 +58,7 @@ class Deployed:
     api: str
     folder: str
     pools: tuple[str, ...]
+    limits: tuple[str, ...]
     deployments: tuple[str, ...]
     automations: tuple[str, ...]
     scheduled: dict[str, str]
@@ -85,6 +86,8 @@ def deploy(folder: Path, *, schedules: bool = True) -> Deployed:
     with _server() as (api, client):
         for pool, description in POOLS.items():
             _make_pool(client, pool, description)
+        for limit in LIMITS:
+            _make_limit(client, limit)
         plan = list(planned())
         names = [_deploy(one, folder, schedules=schedules) for one in plan]
         _automate(client)
@@ -92,6 +95,7 @@ def deploy(folder: Path, *, schedules: bool = True) -> Deployed:
         api=api,
         folder=str(folder),
         pools=tuple(POOLS),
+        limits=LIMITS,
         deployments=tuple(names),
         automations=(SILENT,),
         scheduled={
@@ -146,6 +150,17 @@ def _make_pool(client: SyncPrefectClient, name: str, description: str) -> None:
     )
     try:
         client.create_work_pool(pool)
+    except ObjectAlreadyExists:
+        return
+
+
+def _make_limit(client: SyncPrefectClient, name: str) -> None:
+    """Make a limit of one, unless it is there: whoever has two GPUs has changed it."""
+    from prefect.client.schemas.actions import GlobalConcurrencyLimitCreate
+    from prefect.exceptions import ObjectAlreadyExists
+
+    try:
+        client.create_global_concurrency_limit(GlobalConcurrencyLimitCreate(name=name, limit=1, active=True))
     except ObjectAlreadyExists:
         return
 

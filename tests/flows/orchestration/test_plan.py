@@ -13,7 +13,8 @@ from prefect.utilities.importtools import import_object
 from pydantic import BaseModel, ValidationError
 
 import flows
-from flows.orchestration.deploying import POOLS, TAG
+from flows.orchestration.deploying import POOLS
+from flows.orchestration.names import TAG
 from flows.orchestration.plan import planned
 from flows.parameters import ScreenParameters, SyncParameters
 from flows.train_parameters import TrainParameters

@@ -1,0 +1,128 @@
+"""Predicting barriers in the GPU pool: a run of its deployment, watched until it ends or is given up."""
+
+from __future__ import annotations
+
+import threading
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from flows.inference import ElsewhereError
+from flows.orchestration.names import GPU, PREDICT, TAG
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from prefect.client.orchestration import SyncPrefectClient
+    from prefect.client.schemas.objects import State
+
+    from flows.inference import PredictParameters
+
+PICK_UP_S = 60.0
+"""How long a run waits for a worker to begin it: one that died is taken for alive for about as long."""
+
+FRESH_S = 75.0
+"""A worker says every 30 s that it is alive; who was silent for so long is not."""
+
+LOOK_S = 1.0
+UNREACHABLE_S = 120.0
+"""How long the server may be out of reach, as while it is started again, before we go on without it."""
+
+
+class GpuPool:
+    """Has barriers predicted by a worker of the GPU pool."""
+
+    def __init__(self) -> None:
+        self._given_up = threading.Event()
+
+    def give_up(self) -> None:
+        """Cancel what is under way: nobody waits for it any more."""
+        self._given_up.set()
+
+    def __call__(self, asked: PredictParameters) -> None:
+        """Predict barriers in the pool and wait.
+
+        Raises
+        ------
+        ElsewhereError
+            When no worker of the pool is alive or begins the run, or when the run fails.
+        """
+        from httpx import HTTPError
+        from prefect.client.orchestration import get_client
+        from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+        try:
+            with get_client(sync_client=True) as client:
+                if not _is_manned(client):
+                    raise ElsewhereError(f"no worker of the pool {GPU} is alive")
+                self._wait(client, _start(asked))
+        except ObjectNotFound as error:
+            raise ElsewhereError(
+                f"the server knows no pool {GPU} with the deployment {PREDICT}; run `lihop deploy`"
+            ) from error
+        except (HTTPError, PrefectHTTPStatusError) as error:
+            raise ElsewhereError(f"the Prefect server does not answer: {type(error).__name__}") from error
+
+    def _wait(self, client: SyncPrefectClient, run_id: UUID) -> None:
+        """Watch a run until it ends; cancel it when nobody begins it in time."""
+        begun_by = time.monotonic() + PICK_UP_S
+        while not self._given_up.wait(LOOK_S):
+            state = _state(client, run_id)
+            if state.is_completed():
+                return
+            if state.is_final():
+                raise ElsewhereError(f"its run {run_id} in {GPU} ended as {state.name}: {_said(state)}")
+            if not state.is_running() and time.monotonic() > begun_by:
+                _cancel(client, run_id)
+                raise ElsewhereError(f"no worker of the pool {GPU} began the run within {PICK_UP_S:.0f} s")
+        _cancel(client, run_id)
+        raise ElsewhereError("the screening was given up")
+
+
+def _is_manned(client: SyncPrefectClient) -> bool:
+    """Tell whether a worker of the pool was heard of lately."""
+    now = datetime.now(UTC)
+    heard = [worker.last_heartbeat_time for worker in client.read_workers_for_work_pool(GPU)]
+    return any(at is not None and (now - at).total_seconds() < FRESH_S for at in heard)
+
+
+def _start(asked: PredictParameters) -> UUID:
+    from prefect.deployments import run_deployment
+
+    # As a subflow, so that the UI shows it below the screening that asked.
+    run: Any = run_deployment(
+        PREDICT, parameters={"parameters": asked.model_dump(mode="json")}, timeout=0, tags=[TAG]
+    )
+    found: UUID = run.id
+    return found
+
+
+def _state(client: SyncPrefectClient, run_id: UUID) -> State[Any]:
+    """Return the state of a run; a server that is started again is waited for."""
+    from httpx import TransportError
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    until = time.monotonic() + UNREACHABLE_S
+    while True:
+        try:
+            state = client.read_flow_run(run_id).state
+        except (TransportError, PrefectHTTPStatusError):
+            if time.monotonic() > until:
+                raise
+            time.sleep(LOOK_S)
+            continue
+        if state is None:
+            raise ElsewhereError(f"its run {run_id} has no state")
+        return state
+
+
+def _said(state: State[Any]) -> str:
+    return (state.message or "no reason is given").split("\n", maxsplit=1)[0]
+
+
+def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
+    """Cancel a run: at once where it has not begun, by its worker where it has."""
+    from prefect.states import Cancelled, Cancelling
+
+    begun = _state(client, run_id).is_running()
+    client.set_flow_run_state(run_id, Cancelling() if begun else Cancelled(), force=not begun)

@@ -1,0 +1,32 @@
+"""The flow `predict-barriers`: descriptors of batches in, shards of barriers out, on a worker with a GPU."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
+
+from flows.inference import PredictParameters
+from flows.orchestration.names import GPU_SLOT
+
+
+def _name() -> str:
+    from prefect.runtime import flow_run
+
+    parameters = PredictParameters.model_validate(flow_run.parameters["parameters"])
+    return f"{len(parameters.stems)} batches by {parameters.model}"
+
+
+@task(name="predict", tags=[GPU_SLOT], cache_policy=NO_CACHE, persist_result=False)
+def predict(parameters: PredictParameters) -> int:
+    """Predict barriers of batches and write their shards; return of how many hops' batches."""
+    from flows.predicting import predict_batches
+
+    return predict_batches(parameters)
+
+
+@flow(name="predict-barriers", flow_run_name=_name, persist_result=False)
+def predict_barriers(parameters: PredictParameters) -> dict[str, Any]:
+    """Predict barriers of batches that a screening has featurized; screenings start this by themselves."""
+    return {"batches": predict(parameters)}
