@@ -15,7 +15,8 @@ from flows.computing import compute
 from flows.context import Context
 from flows.naming import new_run_id
 from flows.resuming import resumed
-from flows.runners import BatchPool, PlainSteps
+from flows.running.plain import PlainSteps
+from flows.running.processes import BatchPool
 from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
 from tasks.candidates.source import SourceError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from flows.parameters import ScreenParameters
-    from flows.runners import Steps
+    from flows.running.steps import Steps
     from storage.records import Candidate
 
 

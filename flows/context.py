@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeVar
 
-from flows.runners import WorkerLostError
+from flows.running.steps import WorkerLostError
 from models.locate import find_checkpoint, read_digest
 from storage.errors import ShardError
 from storage.places import make_folder
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from flows.parameters import ScreenParameters
-    from flows.runners import Steps
+    from flows.running.steps import Steps
     from storage.records import Candidate
     from tasks.workers import Batch
 
