@@ -15,7 +15,8 @@ from flows.computing import compute
 from flows.context import Context, blocks
 from flows.naming import new_run_id
 from flows.resuming import resumed
-from flows.runners import BatchPool, PlainSteps
+from flows.running.plain import PlainSteps
+from flows.running.processes import BatchPool
 from flows.turns import turn
 from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
     from flows.inference import Elsewhere
     from flows.parameters import ScreenParameters
-    from flows.runners import Steps
+    from flows.running.steps import Steps
     from storage.heads import Head
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from flows.runners import WorkerLostError
+from flows.running.steps import WorkerLostError
 from models.locate import find_checkpoint, read_digest
 from storage.errors import ShardError, StorageError
 from storage.heads import Head
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from flows.inference import Elsewhere
     from flows.parameters import ScreenParameters
-    from flows.runners import Steps
+    from flows.running.steps import Steps
     from tasks.workers import Batch
 
 P = TypeVar("P")

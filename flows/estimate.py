@@ -11,7 +11,8 @@ from flows.computing import plan
 from flows.context import Context, blocks
 from flows.naming import new_run_id
 from flows.progress import reporter
-from flows.runners import BatchPool, PlainSteps
+from flows.running.plain import PlainSteps
+from flows.running.processes import BatchPool
 from tasks.candidates.cleaning import load_charges, load_structure
 from tasks.candidates.cleaning_state import CHARGED
 from tasks.featurizing import featurize, find_hops, load_libraries

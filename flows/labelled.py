@@ -8,7 +8,8 @@ import numpy as np
 
 from flows.known_tests import warned_of_known_tests
 from flows.progress import reporter
-from flows.runners import BatchPool, PlainSteps
+from flows.running.plain import PlainSteps
+from flows.running.processes import BatchPool
 from models.arrays import LabelledArrays
 from tasks.datasets import own
 from tasks.datasets.errors import DatasetError, NoSuchSplitError

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, TypeVar
 import numpy as np
 
 from flows.progress import reporter
-from flows.runners import BatchPool, PlainSteps
+from flows.running.plain import PlainSteps
+from flows.running.processes import BatchPool
 from tasks.datasets import devi2025
 from tasks.datasets.devi2025_folds import fold_of_each
 from tasks.datasets.errors import DatasetError

@@ -3,67 +3,31 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from prefect import Flow, flow
+from prefect import flow
 from prefect.artifacts import create_markdown_artifact, create_table_artifact
-from prefect.futures import PrefectFuture, as_completed
-from prefect.task_runners import TaskRunner, ThreadPoolTaskRunner
-from prefect.utilities.annotations import quote
 
 from flows.campaign import run_campaign, run_name
 from flows.naming import new_run_id, run_id_of
 from flows.orchestration.gpu_pool import GpuPool
 from flows.orchestration.one_writer import limits_writers, one_writer
 from flows.parameters import ScreenParameters
-from flows.runners import BatchPool
+from flows.running.processes import BatchPool
+from flows.running.through_prefect import PrefectSteps
 from storage.database import also_holding
 from storage.queries import rankings
 from tasks.reports.artifacts import ranking_table, summary_markdown
-from tasks.stages import run_here, run_in_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
     from flows.campaign import Summary
     from flows.inference import Elsewhere
 
 DEFAULTS = ScreenParameters()
 RANKING_ROWS = 50
-
-P = TypeVar("P")
-R = TypeVar("R")
-
-
-class PrefectSteps:
-    """Steps as Prefect task runs, whose threads hand batches to the pool.
-
-    Parameters
-    ----------
-    pool : BatchPool
-        Where batches run.
-    """
-
-    def __init__(self, pool: BatchPool) -> None:
-        self.pool = pool
-
-    def over_pool(
-        self, stage: str, call: Callable[[P], R], payloads: Sequence[P]
-    ) -> Iterator[tuple[P, R | Exception]]:
-        """Run a call for every payload in the pool; yield each with its result, or its error, as it comes."""
-        # Quoted values are passed on as they are: Prefect would otherwise look through them for futures.
-        futures: dict[PrefectFuture[Any], P] = {
-            run_in_pool.submit(stage, number, quote(self.pool), quote(call), quote(payload)): payload
-            for number, payload in enumerate(payloads, start=1)
-        }
-        for future in as_completed(list(futures)):
-            yield futures[future], future.result(raise_on_failure=False)
-
-    def here(self, stage: str, call: Callable[[P], R], payload: P) -> R:
-        """Run a call in this process and wait for it."""
-        found: Any = run_here(stage, quote(call), quote(payload))
-        return cast("R", found)
 
 
 def _name() -> str:
@@ -117,10 +81,3 @@ def _show(summary: Summary) -> None:
     rows = rankings(summary.database, limit=RANKING_ROWS)
     create_markdown_artifact(summary_markdown(summary.as_dict()), key="screening-summary")
     create_table_artifact(ranking_table(rows), key="ranking", description="The best ranked materials.")
-
-
-def screening_flow(workers: int) -> Flow[[ScreenParameters], dict[str, Any]]:
-    """Return the flow with as many threads as keep so many processes busy."""
-    # Threads only wait for the pool's processes, so more of them than processes keep the pool fed.
-    runner: ThreadPoolTaskRunner[Any] = ThreadPoolTaskRunner(max_workers=workers + 2)
-    return screen_cathodes.with_options(task_runner=cast("TaskRunner[PrefectFuture[Any]]", runner))

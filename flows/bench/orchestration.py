@@ -5,19 +5,17 @@ from __future__ import annotations
 import tempfile
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 from flows.bench.measure import OURS, Case, Unit, alternate, summarise
 from flows.campaign import run_campaign
 from flows.parameters import ScreenParameters
 from flows.prefect_environment import prepare_prefect, wake_prefect
-from flows.runners import BatchPool, PlainSteps
+from flows.running.plain import PlainSteps
+from flows.running.processes import BatchPool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from prefect.futures import PrefectFuture
-    from prefect.task_runners import TaskRunner
 
     from flows.bench.measure import BenchResult, BenchSettings
 
@@ -69,12 +67,10 @@ def sides(
     """Return the two calls; both run on one pool, whose processes are warm once each has run."""
     # Here, not above: Prefect reads its settings when it is imported.
     from prefect import flow
-    from prefect.task_runners import ThreadPoolTaskRunner
 
-    from flows.screen import PrefectSteps
+    from flows.running.through_prefect import PrefectSteps
 
     numbers = count()
-    runner = cast("TaskRunner[PrefectFuture[Any]]", ThreadPoolTaskRunner(max_workers=WORKERS + 2))
 
     def parameters() -> ScreenParameters:
         return ScreenParameters(
@@ -86,7 +82,7 @@ def sides(
             workers=WORKERS,
         )
 
-    @flow(name="bench-orchestration", persist_result=False, task_runner=runner)
+    @flow(name="bench-orchestration", persist_result=False)
     def flowing() -> tuple[int, int]:
         summary = run_campaign(parameters(), PrefectSteps(pool))
         return summary.n_candidates, summary.n_with_result

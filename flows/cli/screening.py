@@ -175,10 +175,9 @@ def run_flow(parameters: ScreenParameters, *, verbose: bool) -> dict[str, Any]:
         awake = starting.submit(wake_prefect)
         importlib.import_module("flows.campaign")
         awake.result()
-    from flows.screen import screening_flow
+    from flows.screen import screen_cathodes
 
-    found: dict[str, Any] = screening_flow(parameters.workers)(parameters)
-    return found
+    return screen_cathodes(parameters)
 
 
 def text_of(summary: dict[str, Any]) -> str:

@@ -9,7 +9,9 @@ import pytest
 
 from flows import collecting
 from flows.campaign import run_campaign, screen
-from flows.runners import BatchPool, PlainSteps, WorkerLostError
+from flows.running.plain import PlainSteps
+from flows.running.processes import BatchPool
+from flows.running.steps import WorkerLostError
 from storage import queries
 from storage.records import Candidate
 from storage.shards import read_rows

@@ -1,4 +1,4 @@
-"""Where batches run: one spawn pool of processes, fed by plain code or by Prefect's threads alike."""
+"""The runner `process`: one spawn pool of processes on this machine."""
 
 from __future__ import annotations
 
@@ -6,12 +6,16 @@ import multiprocessing
 import os
 import signal
 import threading
-from concurrent.futures import Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Self, TypeVar
+
+from flows.running.steps import PoolClosedError, WorkerLostError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable
+    from multiprocessing.connection import Connection
     from types import FrameType, TracebackType
 
 P = TypeVar("P")
@@ -22,11 +26,7 @@ ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What numerical libraries read when they are loaded."""
 
 
-class WorkerLostError(RuntimeError):
-    """The process that worked on a batch died: killed for memory, or crashed in compiled code."""
-
-
-def _start_worker() -> None:
+def _start_worker(alive: Connection) -> None:
     """See to it that a worker ends with the run: it would wait for work for ever, and keep its memory.
 
     And that it computes in one thread: there are as many workers as somebody wants cores to be used.
@@ -34,9 +34,7 @@ def _start_worker() -> None:
     for library in ONE_THREAD:
         os.environ[library] = "1"
     signal.signal(signal.SIGINT, _leave)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_with, args=(parent.join,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(alive,), daemon=True).start()
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:
@@ -44,9 +42,10 @@ def _leave(_signal: int, _frame: FrameType | None) -> None:
     os._exit(128 + signal.SIGINT)
 
 
-def _end_with(wait_for_parent: Callable[[], None]) -> None:
-    """End as soon as the parent has, killed or not."""
-    wait_for_parent()
+def _end_with(alive: Connection) -> None:
+    """End as soon as the pool lets go of the other end, or its process has ended, killed or not."""
+    with suppress(EOFError, OSError):
+        alive.recv_bytes()
     os._exit(1)
 
 
@@ -65,13 +64,24 @@ class BatchPool:
         self.workers = workers
         self._lock = threading.Lock()
         self._executor: ProcessPoolExecutor | None = None
+        self._closed = False
+        # Nothing is ever sent: what counts is that one end is read from in the workers, and the other is open
+        # as long as the pool is in use.
+        self._worker_end, self._own_end = multiprocessing.Pipe(duplex=False)
+
+    @property
+    def callers(self) -> int:
+        """How many threads should ask at a time: a little more than processes, which are then never idle."""
+        return self.workers + 2
 
     def _current(self) -> ProcessPoolExecutor:
         with self._lock:
+            if self._closed:
+                raise PoolClosedError("the run has ended; nothing is begun any more")
             if self._executor is None:
                 context = multiprocessing.get_context("spawn")
                 self._executor = ProcessPoolExecutor(
-                    self.workers, mp_context=context, initializer=_start_worker
+                    self.workers, mp_context=context, initializer=_start_worker, initargs=(self._worker_end,)
                 )
             return self._executor
 
@@ -95,12 +105,16 @@ class BatchPool:
         ------
         WorkerLostError
             When the pool died while the call was under way. The pool itself is ready again.
+        PoolClosedError
+            When the run has ended, in the meantime or before.
         """
         executor = self._current()
         try:
             return executor.submit(call, payload).result()
         except BrokenProcessPool as error:
             self._discard(executor)
+            if self._closed:
+                raise PoolClosedError("the run has ended; its processes were stopped") from error
             raise WorkerLostError(
                 "a worker process died (out of memory, or a crash in compiled code)"
             ) from error
@@ -112,62 +126,12 @@ class BatchPool:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._lock:
+            self._closed = True
             executor, self._executor = self._executor, None
+        if error is not None:
+            # Whoever interrupts a run does not wait for its batches: every worker ends at once.
+            self._own_end.close()
         if executor is not None:
-            executor.shutdown(wait=error is None, cancel_futures=True)
-
-
-class Steps(Protocol):
-    """How a campaign runs its steps: over a pool, and in this process."""
-
-    def over_pool(
-        self, stage: str, call: Callable[[P], R], payloads: Sequence[P]
-    ) -> Iterator[tuple[P, R | Exception]]:
-        """Run a call for every payload in the pool; yield each with its result, or its error, as it comes."""
-
-    def here(self, stage: str, call: Callable[[P], R], payload: P) -> R:
-        """Run a call in this process and wait for it."""
-
-
-class PlainSteps:
-    """Steps without Prefect.
-
-    Parameters
-    ----------
-    pool : BatchPool
-        Where batches run.
-    """
-
-    def __init__(self, pool: BatchPool) -> None:
-        self.pool = pool
-
-    def over_pool(
-        self, stage: str, call: Callable[[P], R], payloads: Sequence[P]
-    ) -> Iterator[tuple[P, R | Exception]]:
-        """Run a call for every payload in the pool; yield each with its result, or its error, as it comes."""
-        # The threads only wait for the processes, as Prefect's would.
-        threads = ThreadPoolExecutor(self.pool.workers + 1, thread_name_prefix=f"lihop-{stage}")
-        futures: dict[Future[R], P] = {
-            threads.submit(self.pool.run, call, payload): payload for payload in payloads
-        }
-        try:
-            for future in as_completed(futures):
-                found: R | Exception = outcome(future)
-                yield futures[future], found
-        finally:
-            # Who stops listening, by an interrupt say, does not wait for what has not begun.
-            threads.shutdown(cancel_futures=True)
-
-    def here(self, stage: str, call: Callable[[P], R], payload: P) -> R:  # noqa: ARG002 - named for Prefect's sake
-        """Run a call in this process and wait for it."""
-        return call(payload)
-
-
-def outcome(future: Future[R]) -> R | Exception:
-    """Return what a finished future holds; an error is returned, and an interrupt goes on up."""
-    error = future.exception()
-    if error is None:
-        return future.result()
-    if isinstance(error, Exception):
-        return error
-    raise error
+            executor.shutdown(wait=True, cancel_futures=True)
+        self._own_end.close()
+        self._worker_end.close()

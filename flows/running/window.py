@@ -1,0 +1,84 @@
+"""Work handed out a window at a time: enough to keep every worker busy, and nothing piles up behind it."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from concurrent.futures import Future
+
+    from flows.running.steps import Pool
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+def window_of(pool: Pool) -> int:
+    """Return how many payloads are under way at most.
+
+    Twice the workers, since who takes the results may be busy with one for a while, and two for their way.
+    """
+    return 2 * pool.workers + 2
+
+
+def in_window(
+    pool: Pool, stage: str, call: Callable[[P], R], payloads: Iterable[P]
+) -> Iterator[tuple[P, R | Exception]]:
+    """Call for each payload in threads; yield each with its result, or its error, as it comes.
+
+    Payloads are drawn in the thread that takes the results, and results are let go of once they are taken. Who
+    stops taking them lets nothing begin that has not, and waits for nothing: what is under way ends with the
+    pool.
+
+    Parameters
+    ----------
+    pool : Pool
+        Says how many threads and how wide a window keep it busy.
+    stage : str
+        Part of the threads' names.
+    call : callable
+        Called in a thread, which it may keep waiting.
+    payloads : iterable
+        Drawn one by one.
+    """
+    finished: SimpleQueue[Future[R]] = SimpleQueue()
+    under_way: dict[Future[R], P] = {}
+    left = iter(payloads)
+    threads = ThreadPoolExecutor(pool.callers, thread_name_prefix=f"lihop-{stage}")
+
+    def fill() -> None:
+        while len(under_way) < window_of(pool):
+            for payload in left:
+                future = threads.submit(call, payload)
+                under_way[future] = payload
+                future.add_done_callback(finished.put)
+                break
+            else:
+                return
+
+    try:
+        fill()
+        while under_way:
+            future = finished.get()
+            payload, found = under_way.pop(future), outcome(future)
+            # Kept for as long as the next result is waited for, it would keep this one in memory.
+            del future
+            # First, so that the pool has its work while this result is being dealt with.
+            fill()
+            yield payload, found
+            del payload, found
+    finally:
+        threads.shutdown(wait=False, cancel_futures=True)
+
+
+def outcome(future: Future[R]) -> R | Exception:
+    """Return what a finished future holds; an error is returned, and an interrupt goes on up."""
+    error = future.exception()
+    if error is None:
+        return future.result()
+    if isinstance(error, Exception):
+        return error
+    raise error
