@@ -12,9 +12,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flows.orchestration.deploying import API, CPU, GPU, HEARTBEAT, HEARTBEAT_S, TAG, deploy
+from flows.orchestration.deploying import CPU, GPU, HEARTBEAT, HEARTBEAT_S, TAG, deploy
 from flows.orchestration.errors import OrchestrationError
 from flows.orchestration.processes import Kept
+from flows.orchestration.reaching import API
 from flows.prefect_environment import prefect_home, prepare_prefect
 
 if TYPE_CHECKING:
