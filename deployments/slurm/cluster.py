@@ -1,8 +1,8 @@
 """Starts Dask workers as jobs of a Slurm cluster, and runs a command that uses them, until it ends.
 
 `python -m deployments.slurm.cluster --help`; docs/guides/slurm.md says how. What goes over the network is
-encrypted, and who has not the certificate made for this one run can neither ask the workers for anything nor answer
-in their name.
+encrypted, and who has not the certificate made for this one run can neither ask the workers for anything nor
+answer in their name.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     parser = argparse.ArgumentParser(
         prog="python -m deployments.slurm.cluster",
-        description="Start Dask workers as Slurm jobs and run a command that uses them, such as `lihop screen`.",
+        description="Start Dask workers as Slurm jobs and run a command that uses them.",
         usage="%(prog)s --jobs N --cores N --memory SIZE --walltime TIME [options] -- lihop screen ...",
     )
     parser.add_argument("--jobs", type=int, required=True, help="Jobs to ask Slurm for.")

@@ -36,7 +36,7 @@ def _text(name):
 
 def test_there_is_something_to_look_at():
     assert {"deployments/compose.yaml", "deployments/Dockerfile", "docs/guides/workstation.md",
-            "deployments/kubernetes/server.yaml", "deployments/slurm/screen.sbatch"} <= set(FILES)  # fmt: skip
+            "deployments/kubernetes/server.yaml", "deployments/slurm/screen.sbatch"} <= {*FILES}  # fmt: skip
 
 
 def secrets_in(text):

@@ -41,7 +41,7 @@ class PostgreSQL:
 def postgresql() -> Iterator[PostgreSQL]:
     """Run a PostgreSQL until the end of the block."""
     initdb, postgres = _program("initdb"), _program("postgres")
-    # Not below pytest's folders, which are closed to others: it refuses to run as root. Sockets need a short name.
+    # Not below pytest's folders, closed to others: it refuses to be root. And sockets need a short name.
     folder = Path(tempfile.mkdtemp(prefix="lihop-pg-"))
     here = PostgreSQL(folder, free_port())
     try:

@@ -60,7 +60,8 @@ def test_deploying_with_a_wrong_password_says_what_to_set(tmp_path):
         done = subprocess.run(
             [sys.executable, "-m", "flows.cli.main", "deploy"], capture_output=True, text=True, check=False,
             cwd=tmp_path,
-            env=environment(tmp_path) | {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": f"lihop:{SECRET}"},
+            env=environment(tmp_path)
+            | {"PREFECT_API_URL": api, "PREFECT_API_AUTH_STRING": f"lihop:{SECRET}"},
         )  # fmt: skip
         refusing.shutdown()
     assert done.returncode == 2
