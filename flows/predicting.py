@@ -1,4 +1,4 @@
-"""Predicting barriers of batches by a checkpoint that is found by its name, wherever the batches came from."""
+"""Predicting barriers of batches by a checkpoint that is found by its name, wherever they came from."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def predict_batches(asked: PredictParameters) -> int:
     digest = read_digest(folder)
     if digest != asked.model_digest:
         raise OtherModelError(
-            f"the model {asked.model!r} has the digest {digest[:12]} here and {asked.model_digest[:12]} where the "
-            "screening runs; install the same lihop, or the same checkpoint, on both"
+            f"the model {asked.model!r} has the digest {digest[:12]} here and {asked.model_digest[:12]} "
+            "where the screening runs; install the same lihop, or the same checkpoint, on both"
         )
     # Here, since what only reads digests need not wait for torch.
     from models.checkpoints import load

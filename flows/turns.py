@@ -1,4 +1,4 @@
-"""Taking turns: of runs of one campaign in one database one is at work, and the others wait and use what it did."""
+"""Taking turns: one of the runs of a campaign in a database is at work, and others wait and use what it did."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LOOK_S = 0.5
 
 @contextmanager
 def turn(folder: Path, digest: str) -> Iterator[None]:
-    """Hold the turn of a campaign inside the body; who comes later waits until the body, or its process, ends.
+    """Hold the turn of a campaign inside the body; who comes later waits until it, or its process, ends.
 
     What decides the results makes a campaign: two runs of one would compute the same at the same time.
 
@@ -35,8 +35,8 @@ def turn(folder: Path, digest: str) -> Iterator[None]:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         reporter().message(
-            "another run of the same campaign is at work on this database: waiting for it, since what it does "
-            "need not be done twice"
+            "another run of the same campaign is at work on this database: waiting for it, since what it "
+            "does need not be done twice"
         )
         lock.acquire(poll_interval=LOOK_S)
     try:

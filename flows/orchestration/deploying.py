@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from flows.orchestration.errors import OrchestrationError
 from flows.orchestration.names import CPU, GPU, GPU_SLOT, TAG, WRITER
 from flows.orchestration.plan import planned
+from flows.orchestration.reaching import API, unreachable, without_password
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
 
     from flows.orchestration.plan import Planned
-
-API = "PREFECT_API_URL"
 
 POOLS = {
     CPU: "Screenings and syncs: workers with cores.",
@@ -123,17 +122,9 @@ def _server() -> Iterator[tuple[str, SyncPrefectClient]]:
     try:
         with get_client(sync_client=True) as client:
             client.hello()
-            yield api, client
+            yield without_password(api), client
     except (TransportError, PrefectHTTPStatusError) as error:
-        raise OrchestrationError(
-            f"the Prefect server at {api} does not answer as it should: {_in_words(error)}. Start it by "
-            f"`lihop serve` or `prefect server start`, or correct {API}"
-        ) from error
-
-
-def _in_words(error: Exception) -> str:
-    """Return the first line of an error, or its kind where it says nothing."""
-    return str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+        raise unreachable(api, error) from error
 
 
 def _make_pool(client: SyncPrefectClient, name: str, description: str) -> None:

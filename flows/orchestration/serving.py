@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flows.orchestration.deploying import API, HEARTBEAT, HEARTBEAT_S, deploy
+from flows.orchestration.deploying import HEARTBEAT, HEARTBEAT_S, deploy
 from flows.orchestration.errors import OrchestrationError
 from flows.orchestration.names import CPU, GPU, TAG
 from flows.orchestration.processes import Kept
+from flows.orchestration.reaching import API
 from flows.prefect_environment import prefect_home, prepare_prefect
 
 if TYPE_CHECKING:

@@ -104,7 +104,7 @@ def test_damaged_predictions_are_computed_again(bench, expected):
                 path = shard_path(asked.folder, name, "predictions")
                 path.write_bytes(path.read_bytes()[:-40])
 
-    _, steps, messages = _screened(bench, Careless())
+    _, _, messages = _screened(bench, Careless())
     assert_same(bench.tables(), expected)
     assert any("could not be trusted" in message for message in messages)
 
@@ -122,7 +122,9 @@ def test_an_unexpected_error_elsewhere_ends_the_run_and_what_was_done_stays(benc
 
 def test_another_model_of_that_name_is_refused(bench, expected):
     with pytest.raises(OtherModelError, match="install the same"):
-        _screened(bench, There(lambda asked: predict_batches(asked.model_copy(update={"model_digest": "1" * 64}))))
+        _screened(
+            bench, There(lambda asked: predict_batches(asked.model_copy(update={"model_digest": "1" * 64})))
+        )
 
 
 def _batches(count, drawn):

@@ -1,0 +1,1 @@
+"""lihop on a Slurm cluster: `cluster.py` starts Dask workers as jobs, `screen.sbatch` is a job itself."""
