@@ -1,4 +1,4 @@
-"""Taking turns: one of the runs of a campaign in a database is at work, and others wait and use what it did."""
+"""Taking turns: one of the runs of a campaign is at work on a database; others wait and use what it did."""
 
 from __future__ import annotations
 
