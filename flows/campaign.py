@@ -15,6 +15,7 @@ from flows.computing import compute
 from flows.context import Context
 from flows.naming import new_run_id
 from flows.resuming import resumed
+from flows.run_names import run_name
 from flows.runners import BatchPool, PlainSteps
 from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
@@ -69,14 +70,6 @@ class Summary:
     def as_dict(self) -> dict[str, object]:
         """Return the fields, for JSON."""
         return asdict(self)
-
-
-def run_name(parameters: ScreenParameters) -> str:
-    """Return what people call a run: what it screens."""
-    if parameters.resume is not None:
-        return f"resume {parameters.resume}"
-    what = parameters.source if parameters.path is None else f"{parameters.source} {parameters.path}"
-    return f"{parameters.working_ion} {what}"
 
 
 def screen(parameters: ScreenParameters) -> Summary:

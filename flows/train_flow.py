@@ -7,7 +7,9 @@ from typing import Any
 
 from prefect import flow
 from prefect.artifacts import create_markdown_artifact
+from prefect.logging import get_run_logger
 
+from flows.orchestration.showing import shown_in_prefect
 from flows.train import logs_folder, train
 from flows.train_parameters import TrainParameters
 from tasks.reports.artifacts import training_markdown
@@ -29,18 +31,21 @@ def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any
     from models.recipe import OUT_OF_FOLD
 
     output = Path(parameters.output)
-    found = train(
-        parameters.settings,
-        output,
-        datasets=parameters.datasets,
-        rows=parameters.rows,
-        name=parameters.name,
-        data_dir=parameters.data_dir,
-        workers=parameters.workers,
-        accelerator=parameters.accelerator,
-        logs=logs_folder(output) if parameters.logs else None,
-        fresh=parameters.fresh,
-    )
+    # Hops, networks and epochs are counted, so that none of them is the unit.
+    with shown_in_prefect(""):
+        found = train(
+            parameters.settings,
+            output,
+            datasets=parameters.datasets,
+            rows=parameters.rows,
+            name=parameters.name,
+            data_dir=parameters.data_dir,
+            workers=parameters.workers,
+            accelerator=parameters.accelerator,
+            logs=logs_folder(output) if parameters.logs else None,
+            fresh=parameters.fresh,
+        )
+    get_run_logger().info("Checkpoint %s, digest %s", found["path"], found["model_digest"])
     held_out = found["metrics"].get(OUT_OF_FOLD, {})
     create_markdown_artifact(training_markdown(found, held_out), key="training-summary")
     return found

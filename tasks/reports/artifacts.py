@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tasks.reports.remedies import remedy
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
@@ -20,6 +22,7 @@ RANKING_COLUMNS = (
     "capacity_mah_g",
 )
 DIGITS = 3
+MESSAGE_CHARACTERS = 240
 
 
 def ranking_table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
@@ -31,13 +34,41 @@ def _rounded(value: object) -> object:
     return round(value, DIGITS) if isinstance(value, float) else value
 
 
-def summary_markdown(summary: Mapping[str, Any]) -> str:
+def failure_table(rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Return why things have no result, a row a reason, with what to do about it.
+
+    Parameters
+    ----------
+    rows : sequence of mapping
+        Rows of the view `failure_summary`.
+    """
+    return [
+        {
+            "reason": row["reason"],
+            "count": row["n_failures"],
+            "what to do": remedy(row["reason"]),
+            "examples": row["example_ids"],
+            "message of the first": _shortened(row["example_message"]),
+        }
+        for row in rows
+    ]
+
+
+def _shortened(message: str | None) -> str | None:
+    """Return a message that fits a cell."""
+    flat = None if message is None else " ".join(message.split())
+    return flat if flat is None or len(flat) <= MESSAGE_CHARACTERS else f"{flat[: MESSAGE_CHARACTERS - 3]}..."
+
+
+def summary_markdown(summary: Mapping[str, Any], pictures: Mapping[str, str] | None = None) -> str:
     """Return what a screening did, as markdown.
 
     Parameters
     ----------
     summary : mapping
         The fields of `flows.campaign.Summary`.
+    pictures : mapping of str to str, optional
+        Addresses of pictures to show, by what they show.
     """
     lines = [
         f"# Screening {summary['run_id']}",
@@ -46,6 +77,7 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
         f"{summary['n_computed']} computed, {summary['n_reused']} known already; "
         f"{summary['n_with_result']} with a percolation result.",
         "",
+        *_embedded(pictures),
         f"Database: `{summary['database']}`",
     ]
     if summary["failures"]:
@@ -53,7 +85,43 @@ def summary_markdown(summary: Mapping[str, Any]) -> str:
         lines += [f"| {reason} | {count} |" for reason, count in summary["failures"].items()]
     if summary.get("not_found"):
         lines += ["", f"Asked for by id and not found: {', '.join(summary['not_found'])}"]
+    if summary.get("citation"):
+        lines += ["", f"Cite: {summary['citation']}"]
     return "\n".join(lines) + "\n"
+
+
+def unfinished_markdown(
+    run_id: str, database: str, error: str, n_barriers: int, pictures: Mapping[str, str] | None = None
+) -> str:
+    """Return what a screening had done when an error ended it, as markdown.
+
+    Parameters
+    ----------
+    run_id, database : str
+        The run, and where its results are.
+    error : str
+        What ended it, in a line.
+    n_barriers : int
+        Materials that have a barrier.
+    pictures : mapping of str to str, optional
+        Addresses of pictures to show, by what they show.
+    """
+    lines = [
+        f"# Screening {run_id}: not finished",
+        "",
+        f"It ended early: {error}",
+        "",
+        f"What was done is kept: {n_barriers} materials have a barrier so far. Retry this run to go on with it.",
+        "",
+        *_embedded(pictures),
+        f"Database: `{database}`",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _embedded(pictures: Mapping[str, str] | None) -> list[str]:
+    """Return lines that show pictures."""
+    return [line for what, address in (pictures or {}).items() for line in (f"![{what}]({address})", "")]
 
 
 FIGURES = {"mae_ev": "MAE (eV)", "rmse_ev": "RMSE (eV)", "r2": "R²", "spearman": "Spearman"}
