@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from storage.asking import Record
 
-# A material's row may show a structure of it that another run brought: it is told by what both were merged into.
+# A material's row may show a structure that another run brought: what both were merged into tells it.
 _OF_RUN = """
     rankings AS ranked WHERE EXISTS (
         SELECT 1 FROM run_materials AS part JOIN candidates AS c

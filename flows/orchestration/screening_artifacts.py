@@ -1,4 +1,4 @@
-"""What a screening shows in the Prefect UI when it is over: its ranking, a summary with pictures, its failures."""
+"""What a screening shows in the Prefect UI when it is over: ranking, summary with pictures, failures."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def show_screening(summary: Summary) -> None:
     """Show what a screening came to; when that does not work, say so and leave the run as it is."""
     try:
         outcome = run_outcome(summary.database, summary.run_id, limit=RANKING_ROWS)
-        text = summary_markdown(summary.as_dict(), pictures_of(outcome))
+        text = summary_markdown(summary.as_dict(), outcome.failures, pictures_of(outcome))
         create_markdown_artifact(text, key=SUMMARY, description=f"What run {summary.run_id} came to.")
         _show_tables(outcome)
     except Exception as error:  # noqa: BLE001 - whatever it is, the results are in the database
@@ -47,8 +47,9 @@ def show_unfinished(database: str, run_id: str, error: Exception) -> None:
         if not (outcome.ranking or outcome.failures):
             return
         told = str(error).split("\n", maxsplit=1)[0] or type(error).__name__
+        n_known = len(outcome.barriers)
         text = unfinished_markdown(
-            run_id, str(published), told, len(outcome.barriers), pictures_of(outcome)
+            run_id, str(published), told, n_known, outcome.failures, pictures_of(outcome)
         )
         create_markdown_artifact(text, key=SUMMARY, description=f"How far run {run_id} got.")
         _show_tables(outcome)
@@ -61,7 +62,7 @@ def _show_tables(outcome: RunOutcome) -> None:
     create_table_artifact(
         ranking_table(outcome.ranking),
         key=RANKING,
-        description=f"The best ranked of {n_materials} materials of this run; rank is the place in the database.",
+        description=f"The best of {n_materials} materials of this run; rank is the place in the database.",
     )
     count = sum(row["n_failures"] for row in outcome.failures)
     create_table_artifact(
@@ -83,8 +84,11 @@ def pictures_of(outcome: RunOutcome) -> dict[str, str]:
     from tasks.reports.spread_figure import spread_figure
 
     n_ranked = len(outcome.barriers)
-    note = f"the {min(DRAWN, n_ranked)} lowest of {n_ranked} materials with a barrier; {outcome.n_without} without"
-    drawn = {"Materials of this run, the fastest on top": ranking_figure(outcome.ranking, max_rows=DRAWN, note=note)}
+    note = (
+        f"the {min(DRAWN, n_ranked)} lowest of {n_ranked} barriers; {outcome.n_without} materials have none"
+    )
+    ranked = ranking_figure(outcome.ranking, max_rows=DRAWN, note=note)
+    drawn = {"Materials of this run, the fastest on top": ranked}
     if n_ranked > DRAWN:
         drawn["How the barriers of this run are spread"] = spread_figure(outcome.barriers)
     return {what: data_uri(figure, dots_an_inch=DOTS_AN_INCH) for what, figure in drawn.items()}

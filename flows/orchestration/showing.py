@@ -1,4 +1,4 @@
-"""How far a flow run is, in the Prefect UI: a progress artifact a stage, and what is to be told in the run's log."""
+"""How far a flow run is, in the Prefect UI: a progress artifact a stage, and messages in the run's log."""
 
 from __future__ import annotations
 
@@ -178,7 +178,7 @@ class ProgressArtifacts:
         """Show how far a stage is; return whether the API took it."""
         text = f"{stage.name.capitalize()}: {done} of {total} {self._unit}".rstrip()
         # Nothing to do is all done; an index may hold more than its database had said.
-        percent = 100.0 if total <= 0 else min(100.0, 100.0 * done / total)
+        percent = 100.0 if total <= 0 else min(100.0, round(100.0 * done / total, 1))
         try:
             if stage.artifact is None:
                 stage.artifact = self._artifacts.create(_key(stage.name), percent, text)
