@@ -15,6 +15,7 @@ from flows.computing import compute
 from flows.context import Context, blocks
 from flows.naming import new_run_id
 from flows.resuming import resumed
+from flows.run_names import run_name
 from flows.running.plain import PlainSteps
 from flows.running.processes import BatchPool
 from flows.turns import turn
@@ -72,14 +73,6 @@ class Summary:
     def as_dict(self) -> dict[str, object]:
         """Return the fields, for JSON."""
         return asdict(self)
-
-
-def run_name(parameters: ScreenParameters) -> str:
-    """Return what people call a run: what it screens."""
-    if parameters.resume is not None:
-        return f"resume {parameters.resume}"
-    what = parameters.source if parameters.path is None else f"{parameters.source} {parameters.path}"
-    return f"{parameters.working_ion} {what}"
 
 
 def screen(parameters: ScreenParameters) -> Summary:

@@ -35,6 +35,8 @@ def prepare_prefect(*, verbose: bool = False) -> None:
     for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "INFO" if verbose else "WARNING")
+    # A run's own log is for the Prefect UI, also when the terminal is quiet.
+    os.environ.setdefault("PREFECT_LOGGING_LOGGERS_PREFECT_FLOW_RUNS_LEVEL", "INFO")
     if not verbose:
         # What fails is told by the command and kept in the table of failures; the run's own log, which the
         # Prefect UI shows, has it in full.

@@ -37,6 +37,34 @@ class SilentReporter:
         """Say nothing."""
 
 
+class Together:
+    """Tells several reporters the same.
+
+    Parameters
+    ----------
+    *reporters : Reporter
+        Whom to tell, in this order.
+    """
+
+    def __init__(self, *reporters: Reporter) -> None:
+        self.reporters = reporters
+
+    def stage(self, name: str, total: int) -> None:
+        """Start a stage with all of them."""
+        for one in self.reporters:
+            one.stage(name, total)
+
+    def advance(self, name: str, count: int) -> None:
+        """Move a stage on with all of them."""
+        for one in self.reporters:
+            one.advance(name, count)
+
+    def message(self, text: str) -> None:
+        """Say it to all of them."""
+        for one in self.reporters:
+            one.message(text)
+
+
 _current: ContextVar[Reporter | None] = ContextVar("lihop_reporter", default=None)
 
 

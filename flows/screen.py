@@ -7,18 +7,20 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect import flow
-from prefect.artifacts import create_markdown_artifact, create_table_artifact
+from prefect.logging import get_run_logger
 
-from flows.campaign import run_campaign, run_name
+from flows.campaign import run_campaign
 from flows.naming import new_run_id, run_id_of
 from flows.orchestration.gpu_pool import GpuPool
 from flows.orchestration.one_writer import limits_writers, one_writer
+from flows.orchestration.screening_artifacts import show_screening, show_unfinished
+from flows.orchestration.showing import shown_in_prefect
 from flows.parameters import ScreenParameters
+from flows.resuming import resumed
+from flows.run_names import run_name
 from flows.running.processes import BatchPool
 from flows.running.through_prefect import PrefectSteps
 from storage.database import also_holding
-from storage.queries import rankings
-from tasks.reports.artifacts import ranking_table, summary_markdown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,7 +29,6 @@ if TYPE_CHECKING:
     from flows.inference import Elsewhere
 
 DEFAULTS = ScreenParameters()
-RANKING_ROWS = 50
 
 
 def _name() -> str:
@@ -39,14 +40,22 @@ def _name() -> str:
 @flow(name="screen-cathodes", flow_run_name=_name, persist_result=False)
 def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
     """Screen battery cathodes for fast ion migration and rank them in a DuckDB file."""
-    summary = _screen(parameters)
-    _show(summary)
+    settings, known = resumed(parameters)
+    run_id = known or _run_id()
+    try:
+        with shown_in_prefect():
+            summary = _screen(parameters, run_id)
+    except Exception as error:
+        show_unfinished(settings.database, run_id, error)
+        raise
+    get_run_logger().info(_told(summary))
+    show_screening(summary)
     return summary.as_dict()
 
 
-def _screen(parameters: ScreenParameters) -> Summary:
+def _screen(parameters: ScreenParameters, run_id: str) -> Summary:
     with BatchPool(parameters.workers) as pool, _writing_alone():
-        return run_campaign(parameters, PrefectSteps(pool), _run_id(), _elsewhere(parameters))
+        return run_campaign(parameters, PrefectSteps(pool), run_id, _elsewhere(parameters))
 
 
 def _elsewhere(parameters: ScreenParameters) -> Elsewhere | None:
@@ -66,6 +75,15 @@ def _writing_alone() -> Iterator[None]:
         yield
 
 
+def _told(summary: Summary) -> str:
+    """Return what came of a screening, in a line."""
+    return (
+        f"{summary.n_candidates} materials of {summary.n_items} source items: {summary.n_computed} computed, "
+        f"{summary.n_reused} known already, {summary.n_with_result} with a percolation result; in "
+        f"{summary.database} as run {summary.run_id}"
+    )
+
+
 def _run_id() -> str:
     """Return the identifier of this run, by which a retry goes on with what an earlier attempt began."""
     from prefect.client.orchestration import get_client
@@ -75,9 +93,3 @@ def _run_id() -> str:
     with get_client(sync_client=True) as client:
         created = client.read_flow_run(identifier).created
     return new_run_id() if created is None else run_id_of(created, identifier)
-
-
-def _show(summary: Summary) -> None:
-    rows = rankings(summary.database, limit=RANKING_ROWS)
-    create_markdown_artifact(summary_markdown(summary.as_dict()), key="screening-summary")
-    create_table_artifact(ranking_table(rows), key="ranking", description="The best ranked materials.")

@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from prefect import flow
+from prefect.logging import get_run_logger
 
+from flows.orchestration.showing import shown_in_prefect
 from flows.parameters import SyncParameters
+from flows.run_names import sync_name
 from flows.sync import sync
+from flows.syncing import counts_of
 
 DEFAULTS = SyncParameters()
 
@@ -16,10 +20,13 @@ def _name() -> str:
     from prefect.runtime import flow_run
 
     parameters = SyncParameters.model_validate(flow_run.parameters["parameters"])
-    return f"{parameters.working_ion} {parameters.source}"
+    return sync_name(parameters)
 
 
 @flow(name="sync-candidates", flow_run_name=_name, persist_result=False)
 def sync_candidates(parameters: SyncParameters = DEFAULTS) -> dict[str, Any]:
     """Fetch what is new or changed in a remote database, and mark what vanished."""
-    return sync(parameters).as_dict()
+    with shown_in_prefect("entries"):
+        done = sync(parameters)
+    get_run_logger().info(counts_of(done))
+    return done.as_dict()

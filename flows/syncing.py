@@ -13,6 +13,7 @@ from storage.entries import EntryStore
 
 if TYPE_CHECKING:
     from flows.context import Context
+    from flows.sync import SyncSummary
 
 
 @dataclass(frozen=True)
@@ -49,10 +50,7 @@ def bring_up(context: Context) -> Cited | None:
     if parameters.sync:
         done = sync(parameters.syncing(), remote)
         cited = Cited(done.database_version, done.citation, done.not_found)
-        reporter().message(
-            f"{remote.name}: {done.n_total} entries, {done.n_new} new, {done.n_changed} changed, "
-            f"{done.n_vanished} vanished, {done.n_quarantined} unusable, {done.n_not_found} not found"
-        )
+        reporter().message(counts_of(done))
         for message in done.left_out:
             reporter().message(message)
     else:
@@ -65,3 +63,11 @@ def bring_up(context: Context) -> Cited | None:
             reporter().message(told_of_unfetched(unfetched, remote.name))
     context.recorder.note_source(context.run_id, cited.database_version, cited.citation)
     return cited
+
+
+def counts_of(done: SyncSummary) -> str:
+    """Return what a sync found, in a line."""
+    return (
+        f"{done.source}: {done.n_total} entries, {done.n_new} new, {done.n_changed} changed, "
+        f"{done.n_vanished} vanished, {done.n_quarantined} unusable, {done.n_not_found} not found"
+    )

@@ -8,8 +8,10 @@ from typing import Any
 from prefect import flow, task
 from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
+from prefect.logging import get_run_logger
 
 from flows.orchestration.names import GPU_SLOT
+from flows.orchestration.showing import shown_in_prefect
 from flows.train import logs_folder, train
 from flows.train_parameters import TrainParameters
 from tasks.reports.artifacts import training_markdown
@@ -48,7 +50,10 @@ def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any
     # Here, since a server that only reads the parameters need not wait for torch.
     from models.recipe import OUT_OF_FOLD
 
-    found = fit(parameters)
+    # Hops, networks and epochs are counted, so that none of them is the unit.
+    with shown_in_prefect(""):
+        found = fit(parameters)
+    get_run_logger().info("Checkpoint %s, digest %s", found["path"], found["model_digest"])
     held_out = found["metrics"].get(OUT_OF_FOLD, {})
     create_markdown_artifact(training_markdown(found, held_out), key="training-summary")
     return found

@@ -6,6 +6,8 @@ import looks for fonts and writes a cache.
 
 from __future__ import annotations
 
+import base64
+import io
 from typing import TYPE_CHECKING
 
 from tasks.reports.errors import FigureError
@@ -140,3 +142,18 @@ def save(figure: Figure, path: Path) -> None:
             figure.savefig(path, format=path.suffix.lower().removeprefix("."), metadata=metadata)
         except OSError as error:
             raise FigureError(f"the figure {path} cannot be written: {error.strerror}") from error
+
+
+def data_uri(figure: Figure, *, dots_an_inch: int = DOTS_AN_INCH) -> str:
+    """Return a figure as a PNG within a ``data:`` address, so that it stands in a page by itself.
+
+    Parameters
+    ----------
+    figure : Figure
+        What to show.
+    dots_an_inch : int
+        How fine it is.
+    """
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dots_an_inch, metadata={"Software": None})
+    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"

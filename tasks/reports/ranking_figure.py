@@ -51,7 +51,9 @@ class Labels:
     result: str
 
 
-def ranking_figure(rows: Sequence[Mapping[str, Any]], *, max_rows: int = ROWS) -> Figure:
+def ranking_figure(
+    rows: Sequence[Mapping[str, Any]], *, max_rows: int = ROWS, note: str | None = None
+) -> Figure:
     """Draw the percolation barriers of materials, the lowest on top.
 
     Parameters
@@ -60,6 +62,8 @@ def ranking_figure(rows: Sequence[Mapping[str, Any]], *, max_rows: int = ROWS) -
         Rows of the view `rankings`, in any order. Those without a barrier are counted below the plot.
     max_rows : int
         Most materials that are drawn; further ones are counted below the plot.
+    note : str, optional
+        What stands below the plot in place of these counts, where the rows are not all there are.
 
     Returns
     -------
@@ -97,8 +101,8 @@ def ranking_figure(rows: Sequence[Mapping[str, Any]], *, max_rows: int = ROWS) -
     left = EDGE_IN / width_in
     figure.text(left, 1 - 0.27 / height_in, title(shown), fontsize=12, weight="bold", color=INK, va="center")
     figure.text(left, 1 - 0.5 / height_in, subtitle(shown), fontsize=8, color=GREY, va="center")
-    note = notes(rows, len(ranked) - len(shown))
-    figure.text(left, 0.14 / height_in, note, fontsize=7, color=GREY, va="center", gid="note")
+    below = notes(rows, len(ranked) - len(shown)) if note is None else note
+    figure.text(left, 0.14 / height_in, below, fontsize=7, color=GREY, va="center", gid="note")
     return figure
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from flows.campaign import run_name
 from flows.naming import new_run_id
 from flows.parameters import ScreenParameters
+from flows.run_names import run_name
 
 
 @pytest.mark.parametrize(

@@ -7,10 +7,11 @@ import json
 import pytest
 
 from flows import computing
-from flows.campaign import run_name, screen
+from flows.campaign import screen
 from flows.naming import run_id_of
 from flows.parameters import ScreenParameters
 from flows.resuming import ResumeError, resumed
+from flows.run_names import run_name
 from storage import queries
 from storage.errors import QueryError
 from storage.places import paths_of
