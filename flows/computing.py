@@ -35,6 +35,7 @@ from tasks.workers import (
     featurize_batch,
     percolate_batch,
     predict_batch,
+    predictions_stem,
     shard_path,
     write_candidates,
     write_rows,
@@ -65,12 +66,15 @@ class Plan:
         Without recorded hops, or without their descriptors.
     to_predict : dict of str to list of Candidate
         Batches whose descriptors are there, and which of the candidates each holds.
+    predicted : frozenset of str
+        Those of these batches whose barriers are there too: only their percolation is left.
     n_reused : int
         Candidates of which nothing is left to do.
     """
 
     to_featurize: list[Candidate] = field(default_factory=list)
     to_predict: dict[str, list[Candidate]] = field(default_factory=dict)
+    predicted: frozenset[str] = frozenset()
     n_reused: int = 0
 
     @property
@@ -97,7 +101,22 @@ def plan(context: Context, candidates: Sequence[Candidate]) -> Plan:
             left.to_predict.setdefault(result.shard, []).append(candidate)
         else:
             left.to_featurize.append(candidate)
+    left.predicted = _already_predicted(context, left.to_predict)
     return left
+
+
+def _already_predicted(context: Context, batches: Mapping[str, Sequence[Candidate]]) -> frozenset[str]:
+    """Return those batches whose barriers are recorded, and lie there undamaged for their percolation."""
+    keys = {stem: {context.prediction_key(row) for row in rows} for stem, rows in batches.items()}
+    known = context.recorder.known_stage_keys(set().union(*keys.values()))
+    shards = {stem: _barriers(context, stem) for stem, wanted in keys.items() if wanted <= known}
+    quarantine = context.recorder.paths.quarantine
+    return frozenset(stem for stem, shard in shards.items() if sift([shard], quarantine))
+
+
+def _barriers(context: Context, stem: str) -> Path:
+    """Return where the barriers of a batch lie."""
+    return shard_path(context.folder, predictions_stem(stem, context.model_digest), Prediction.table)
 
 
 def _is_whole(context: Context, stem: str) -> bool:
@@ -118,7 +137,7 @@ def compute(context: Context, candidates: Sequence[Candidate]) -> Plan:
     with ThreadPoolExecutor(max_workers=1) as loader:
         loading = loader.submit(load_checkpoint, context)
         first = Pass(context, loading)
-        first.run(context.chunks(left.to_featurize), left.to_predict)
+        first.run(context.chunks(left.to_featurize), left.to_predict, left.predicted)
         again = _to_repeat(context, first.spoilt)
         if again:
             reporter().message(
@@ -177,10 +196,17 @@ class Pass:
         self.loading = loading
         self.spoilt: list[Spoilt] = []
         self._members: dict[str, Sequence[Candidate]] = {}
+        self._with_barriers: frozenset[str] = frozenset()
 
-    def run(self, chunks: Sequence[Sequence[Candidate]], known: dict[str, list[Candidate]]) -> None:
+    def run(
+        self,
+        chunks: Sequence[Sequence[Candidate]],
+        known: dict[str, list[Candidate]],
+        predicted: frozenset[str] = frozenset(),
+    ) -> None:
         """Featurize chunks of candidates, and work out percolation of these and of batches that are known."""
         self._members |= known
+        self._with_barriers = predicted
         context = self.context
         work = list(self._predicted(chain(_known(known), self._featurized(chunks))))
         unpercolated = partial(_unpercolated, context, self._members)
@@ -241,6 +267,8 @@ class Pass:
             # None of its materials has a hop to predict, and each says why.
             return None
         checkpoint = self.loading.result()
+        if batch.stem in self._with_barriers:
+            return _percolate_work(context, checkpoint, batch)
         predict = partial(predict_batch, folder=context.folder, checkpoint=checkpoint)
         try:
             predicted = context.steps.here("predict", predict, batch.stem)
@@ -248,7 +276,7 @@ class Pass:
         except ShardError as error:
             self._set_apart(batch.stem, Stage.PERCOLATION, error)
             return None
-        return _percolate_work(context, checkpoint, batch, predicted)
+        return _percolate_work(context, checkpoint, batch)
 
     def _set_apart(self, stem: str, stage: Stage, error: ShardError, *read: Path) -> None:
         """Keep in mind whom a shard that cannot be trusted is about, and move aside what else is damaged."""
@@ -286,12 +314,10 @@ def _known(members: dict[str, list[Candidate]]) -> Iterator[Batch]:
         yield Batch(stem, (), len(candidates))
 
 
-def _percolate_work(
-    context: Context, checkpoint: Checkpoint, batch: Batch, predicted: Batch
-) -> PercolateWork:
+def _percolate_work(context: Context, checkpoint: Checkpoint, batch: Batch) -> PercolateWork:
     return PercolateWork(
         stem=batch.stem,
-        predictions=str(shard_path(context.folder, predicted.stem, Prediction.table)),
+        predictions=str(_barriers(context, batch.stem)),
         n_materials=batch.n_materials,
         settings=context.percolation,
         model_digest=context.model_digest,

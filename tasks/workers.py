@@ -94,6 +94,11 @@ def stem_of(kind: str, keys: Sequence[str]) -> str:
     return f"{kind}-{hashlib.sha256(chr(10).join(sorted(keys)).encode()).hexdigest()[:20]}"
 
 
+def predictions_stem(stem: str, model_digest: str) -> str:
+    """Return the name of what a model predicts of a batch."""
+    return f"{stem}.{model_digest[:12]}"
+
+
 def write_candidates(candidates: Sequence[Candidate], hops: HopSettings, folder: str) -> str:
     """Write the candidates of one batch and return its stem.
 
@@ -129,7 +134,7 @@ def predict_batch(stem: str, folder: str, checkpoint: Checkpoint) -> Batch:
     keys, groups = read_descriptor_shard(shard_path(folder, stem, DescriptorKey.table))
     rows = prediction_rows(keys, checkpoint.predict(groups), checkpoint)
     results = _prediction_results(rows)
-    name = f"{stem}.{checkpoint.digest[:12]}"
+    name = predictions_stem(stem, checkpoint.digest)
     return Batch(name, tuple(write_rows(folder, name, rows, results)), len(results))
 
 
