@@ -56,7 +56,8 @@ def main(file: Path, kept: Path | None) -> None:
 
 
 def _play_commands(root: Path, checkpoint: Path, expected: dict[str, list[Any]]) -> dict[Case, Outcome]:
-    return {case: kill_commands.outcome_of(case, root, checkpoint, expected) for case in COMMANDS}
+    with kill_commands.nursery(root) as forks:
+        return {case: kill_commands.outcome_of(case, root, checkpoint, expected, forks) for case in COMMANDS}
 
 
 def _play_served(root: Path, checkpoint: Path, expected: dict[str, list[Any]]) -> dict[Case, Outcome]:

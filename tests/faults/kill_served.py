@@ -43,9 +43,10 @@ if TYPE_CHECKING:
     from tests.faults.kill_cases import Case
     from tests.servers.workstation import Workstation
 
-PATIENCE_S = 300.0
+PATIENCE_S = 600.0
 LOOK_S, ASK_S = 0.5, 3.0
 SETTLED_S = 10.0
+SERVED = ("--runs", "5", "--no-schedules")
 RUN_ID = b"PREFECT__FLOW_RUN_ID="
 RETRY = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
 DONE = "COMPLETED"
@@ -82,7 +83,7 @@ class Matrix:
 
     def play(self) -> list[Run]:
         """Play all rounds; return their runs, each of which is completed."""
-        with workstation(self.root, "--runs", "8", "--no-schedules") as here:
+        with workstation(self.root, *SERVED) as here:
             at_once = self._start(here, AT_ONCE)
             self._kill_worker(here, at_once)
             # While the heartbeats that no longer come are missed, flows are killed whose worker lives.
@@ -94,7 +95,7 @@ class Matrix:
             self._complete(here, servers)
             last = self._start(here, EVERYTHING)
             self._kill_everything(here, last)
-        with workstation(self.root, "--runs", "8", "--no-schedules") as here:
+        with workstation(self.root, *SERVED) as here:
             self._complete(here, last)
         return self.runs
 
@@ -114,12 +115,11 @@ class Matrix:
         """Kill the worker, some of its flows with it."""
         hold([run.victim for run in runs], PATIENCE_S)
         (worker,) = [pid for pid in descendants(here.process.pid) if "--pool lihop-cpu" in command_of(pid)]
-        _note(runs)
-        for run in runs:
-            if run.case.what == WORKER_AND_FLOW:
-                send(_flow_of(run), signal.SIGKILL)
         send(worker, signal.SIGKILL)
         for run in runs:
+            run.killed_at = time.time()
+            if run.case.what == WORKER_AND_FLOW:
+                _kill_held(run)
             run.victim.go_on()
 
     def _kill_flows(self, runs: list[Run]) -> None:
@@ -128,8 +128,8 @@ class Matrix:
         end = time.monotonic() + PATIENCE_S
         while left:
             for run in [one for one in left if one.victim.look()]:
-                _note([run])
-                run.victim.kill([_flow_of(run)])
+                _kill_held(run)
+                run.victim.go_on()
                 left.remove(run)
             assert time.monotonic() < end, [str(one.case.moment) for one in left]
             time.sleep(0.005)
@@ -139,17 +139,18 @@ class Matrix:
         hold([run.victim for run in runs], PATIENCE_S)
         server = [pid for pid in descendants(here.process.pid) if _is_server(command_of(pid))]
         assert server
-        _note(runs)
         for pid in server:
             send(pid, signal.SIGKILL)
         for run in runs:
+            run.killed_at = time.time()
             run.victim.go_on()
 
     def _kill_everything(self, here: Workstation, runs: list[Run]) -> None:
         """Kill all that there is, as when the power fails."""
         hold([run.victim for run in runs], PATIENCE_S)
         everything = [here.process.pid, *descendants(here.process.pid)]
-        _note(runs)
+        for run in runs:
+            _kill_held(run)
         for pid in everything:
             send(pid, signal.SIGKILL)
         end = time.monotonic() + PATIENCE_S
@@ -166,7 +167,7 @@ class Matrix:
             for run in left:
                 self._look_after(here, run)
             left = [run for run in left if not run.is_done]
-            assert time.monotonic() < end, (here.states(), here.logs())
+            assert time.monotonic() < end, [(run.case, here.run(run.identifier)["state"]) for run in left]
             time.sleep(LOOK_S)
 
     def _look_after(self, here: Workstation, run: Run) -> None:
@@ -177,12 +178,13 @@ class Matrix:
             return
         if state["type"] not in OVER:
             return
-        since = datetime.fromisoformat(state["timestamp"]).timestamp()
+        since = _second_of(state)
         run.is_done = state["type"] == DONE
         # Both the process that watched over a flow and its worker may tell of its death, one after the other.
         if run.is_done or time.time() - since < SETTLED_S:
             return
-        run.found_s = run.found_s or since - run.killed_at
+        if run.retries == 0:
+            run.found_s = _first_end(here, run) - run.killed_at
         run.retries += 1
         here.ask("POST", f"/flow_runs/{run.identifier}/set_state", RETRY)
 
@@ -194,10 +196,10 @@ def outcome_of(run: Run, expected: dict[str, list[Any]]) -> Outcome:
     return Outcome(run.found_s, by, lost, doubled, run.victim.recomputed())
 
 
-def _note(runs: list[Run]) -> None:
-    """Note when runs are killed: those that stood still since then sent no heartbeat in between either."""
-    for run in runs:
-        run.killed_at = run.victim.held_at
+def _kill_held(run: Run) -> None:
+    """Kill the flow of a run that stands still: it was last alive when it was stopped."""
+    run.killed_at = run.victim.held_at
+    send(_flow_of(run), signal.SIGKILL)
 
 
 def _flow_of(run: Run) -> int:
@@ -221,6 +223,16 @@ def _processes_of(identifier: str) -> Any:
         return sorted(found)
 
     return processes
+
+
+def _second_of(state: dict[str, Any]) -> float:
+    return datetime.fromisoformat(state["timestamp"]).timestamp()
+
+
+def _first_end(here: Workstation, run: Run) -> float:
+    """Return when a run was first known to be over."""
+    states = here.ask("GET", f"/flow_run_states/?flow_run_id={run.identifier}")
+    return min(_second_of(state) for state in states if state["type"] in OVER)
 
 
 class _Asking:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from storage.places import DatabasePaths
 
-POLL_S = 0.002
+POLL_S = 0.005
 LINGER_S = {
     "reading": 0.1,
     "featurizing": 0.4,
@@ -161,12 +161,6 @@ class Victim:
         """Let what was stopped go on, as far as it lives."""
         for pid in self.held:
             send(pid, signal.SIGCONT)
-
-    def kill(self, pids: Sequence[int]) -> None:
-        """Kill some of what was stopped, and let the rest go on."""
-        for pid in pids:
-            send(pid, signal.SIGKILL)
-        self.go_on()
 
     def _written(self) -> dict[str, tuple[int, int]]:
         """Return what tells whether a shard of results was written again."""
