@@ -6,15 +6,16 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
-from dataclasses import dataclass, field
-from functools import cache, partial
+from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from flows.collecting import UNTRUSTED, forget_failures
+from flows.collecting import UNTRUSTED
 from flows.context import BLOCK, blocks, over_pool, record_batch
 from flows.inference import PredictParameters, in_groups
+from flows.planning import Plan, barriers_of, is_whole, plan
 from flows.progress import reporter
 from storage.errors import ShardError
 from storage.quarantine import sift
@@ -22,7 +23,6 @@ from storage.records import (
     Candidate,
     DescriptorKey,
     Failure,
-    Hop,
     Model,
     Prediction,
     Reason,
@@ -61,62 +61,6 @@ class LostMaterialError(RuntimeError):
     """The process that worked on a material died, and died again when it worked on that one alone."""
 
 
-@dataclass
-class Plan:
-    """What is left to do.
-
-    Parameters
-    ----------
-    to_featurize : list of Head
-        Without recorded hops, or without their descriptors.
-    to_predict : dict of str to list of Head
-        Batches whose descriptors are there, and which of the candidates each holds.
-    n_reused : int
-        Candidates of which nothing is left to do.
-    """
-
-    to_featurize: list[Head] = field(default_factory=list)
-    to_predict: dict[str, list[Head]] = field(default_factory=dict)
-    n_reused: int = 0
-
-    @property
-    def n_new(self) -> int:
-        """Candidates that something is to be done for."""
-        return len(self.to_featurize) + sum(len(rows) for rows in self.to_predict.values())
-
-
-def plan(context: Context, candidates: Sequence[Head]) -> Plan:
-    """Find out what is left to do. What is recorded under a key is not computed again."""
-    keys = [context.hops_key(row) for row in candidates]
-    final_keys = [context.percolation_key(row) for row in candidates]
-    forget_failures(context, [*keys, *final_keys])
-    finished = context.recorder.known_stage_keys(final_keys)
-    done = {
-        row.stage_key: (row.n_rows, row.shard)
-        for block in blocks(keys)
-        for row in context.recorder.rows_under(StageResult, block)
-    }
-    is_whole = cache(partial(_is_whole, context))
-    left = Plan()
-    for candidate, key, final_key in zip(candidates, keys, final_keys, strict=True):
-        n_rows, shard = done.get(key, (None, None))
-        # No rows means that it has no hop to predict; the failure that says why stands until it is retried.
-        if n_rows == 0 or (n_rows is not None and final_key in finished):
-            left.n_reused += 1
-        elif shard is not None and is_whole(shard):
-            left.to_predict.setdefault(shard, []).append(candidate)
-        else:
-            left.to_featurize.append(candidate)
-    return left
-
-
-def _is_whole(context: Context, stem: str) -> bool:
-    """Tell whether a batch's shards are still there and undamaged; they are computed again otherwise."""
-    tables = (Candidate.table, Hop.table, DescriptorKey.table)
-    shards = [shard_path(context.folder, stem, table) for table in tables]
-    return sift(shards, context.recorder.paths.quarantine)
-
-
 def compute(context: Context, candidates: Sequence[Head]) -> Plan:
     """Compute and record what is left to do; return what that was."""
     left = plan(context, candidates)
@@ -129,7 +73,7 @@ def compute(context: Context, candidates: Sequence[Head]) -> Plan:
         # In a copy of the context, which says what is held while one records.
         loading = loader.submit(copy_context().run, load_checkpoint, context)
         first = Pass(context, loading)
-        first.run(context.chunks(left.to_featurize), left.to_predict)
+        first.run(context.chunks(left.to_featurize), left.to_predict, left.predicted)
         again = _to_repeat(context, first.spoilt)
         if again:
             reporter().message(
@@ -189,13 +133,20 @@ class Pass:
         self.spoilt: list[Spoilt] = []
         self._members: dict[str, Sequence[Head]] = {}
 
-    def run(self, chunks: Sequence[Sequence[Head]], known: dict[str, list[Head]]) -> None:
+    def run(
+        self,
+        chunks: Sequence[Sequence[Head]],
+        known: Mapping[str, Sequence[Head]],
+        predicted: frozenset[str] = frozenset(),
+    ) -> None:
         """Featurize chunks of candidates, and work out percolation of these and of batches that are known."""
         self._members |= known
         context = self.context
+        work = [self._predicted_before(batch) for batch in _known(known) if batch.stem in predicted]
+        rest = (batch for batch in _known(known) if batch.stem not in predicted)
         # Closed at once when something goes wrong: what is predicted elsewhere is given up then.
-        with closing(self._predicted(chain(_known(known), self._featurized(chunks)))) as predicted:
-            work = list(predicted)
+        with closing(self._predicted(chain(rest, self._featurized(chunks)))) as found:
+            work += found
         unpercolated = partial(_unpercolated, context, self._members)
         for piece, batch in over_pool(context, "percolate", percolate_batch, work, _whole, unpercolated):
             error = record_batch(context, batch)
@@ -203,6 +154,11 @@ class Pass:
                 self._set_apart(piece.stem, Stage.PERCOLATION, error, Path(piece.predictions))
             context.recorder.publish(min_interval_s=PUBLISH_INTERVAL_S)
             reporter().advance(PERCOLATION, piece.n_materials)
+
+    def _predicted_before(self, batch: Batch) -> PercolateWork:
+        """Return what percolation needs of a batch whose barriers are there."""
+        reporter().advance(BARRIERS, batch.n_materials)
+        return _percolate_work(self.context, self.loading.result(), batch)
 
     def _featurized(self, chunks: Sequence[Sequence[Head]]) -> Iterator[Batch]:
         """Featurize and record candidates; yield each batch as it is done."""
@@ -300,7 +256,7 @@ class Pass:
 
     def _set_apart(self, stem: str, stage: Stage, error: ShardError, *read: Path) -> None:
         """Keep in mind whom a shard that cannot be trusted is about, and move aside what else is damaged."""
-        _is_whole(self.context, stem)
+        is_whole(self.context, stem)
         sift([path for path in read if path.exists()], self.context.recorder.paths.quarantine)
         self.spoilt.append(Spoilt(self._members[stem], stage, error))
 
@@ -328,17 +284,16 @@ def _lost(candidate: Head, stage: Stage, key: str) -> Failure:
     )
 
 
-def _known(members: dict[str, list[Head]]) -> Iterator[Batch]:
+def _known(members: Mapping[str, Sequence[Head]]) -> Iterator[Batch]:
     """Yield the batches that were featurized before."""
     for stem, candidates in members.items():
         yield Batch(stem, (), len(candidates))
 
 
 def _percolate_work(context: Context, checkpoint: Checkpoint, batch: Batch) -> PercolateWork:
-    predicted = predictions_stem(batch.stem, context.model_digest)
     return PercolateWork(
         stem=batch.stem,
-        predictions=str(shard_path(context.folder, predicted, Prediction.table)),
+        predictions=str(barriers_of(context, batch.stem)),
         n_materials=batch.n_materials,
         settings=context.percolation,
         model_digest=context.model_digest,

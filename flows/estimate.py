@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from flows.collecting import collect
-from flows.computing import plan
 from flows.context import Context, blocks
 from flows.naming import new_run_id
+from flows.planning import plan
 from flows.progress import reporter
 from flows.running.plain import PlainSteps
 from flows.running.processes import BatchPool

@@ -95,7 +95,7 @@ def stem_of(kind: str, keys: Sequence[str]) -> str:
 
 
 def predictions_stem(stem: str, model_digest: str) -> str:
-    """Return the name of what a model predicts for a batch."""
+    """Return the name of what a model predicts of a batch."""
     return f"{stem}.{model_digest[:12]}"
 
 

@@ -1,0 +1,138 @@
+"""Writes docs/kill-matrix.md: `python -m tests.faults.kill_matrix FILE [FOLDER]`.
+
+Kills everything that the tests of the matrix kill, in about a quarter of an hour, and writes down what was
+measured. FOLDER keeps what each part measured, and a part of which it has something is not played again.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import tempfile
+from dataclasses import asdict
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tests.campaigns import write_checkpoint
+from tests.faults import kill_commands, kill_served
+from tests.faults.kill_cases import (
+    BATCHES,
+    COMMANDS,
+    FLOW,
+    FLOW_PLAIN,
+    FOUND_WITHIN_S,
+    SERVED,
+    Outcome,
+    undisturbed,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from tests.faults.kill_cases import Case
+
+COMMAND = "python -m tests.faults.kill_matrix docs/kill-matrix.md"
+HEAD = (
+    *("killed", "when", "found after / s", "completed by"),
+    *("rows lost", "rows doubled", "batches recomputed"),
+)
+CASES = (*COMMANDS, *SERVED)
+
+
+def main(file: Path, kept: Path | None) -> None:
+    """Play the whole matrix and write the page."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        kept = root if kept is None else kept
+        kept.mkdir(exist_ok=True)
+        checkpoint = write_checkpoint(root / "checkpoint")
+        expected = undisturbed(root, checkpoint)
+        found: dict[Case, Outcome] = {}
+        for play in (_play_commands, _play_served):
+            found |= _measured(kept / f"{play.__name__}.json", partial(play, root, checkpoint, expected))
+    file.write_text(page(found, sum(map(len, expected.values()))), encoding="utf-8")
+
+
+def _play_commands(root: Path, checkpoint: Path, expected: dict[str, list[Any]]) -> dict[Case, Outcome]:
+    with kill_commands.nursery(root) as forks:
+        return {case: kill_commands.outcome_of(case, root, checkpoint, expected, forks) for case in COMMANDS}
+
+
+def _play_served(root: Path, checkpoint: Path, expected: dict[str, list[Any]]) -> dict[Case, Outcome]:
+    runs = kill_served.Matrix(root, checkpoint).play()
+    return {run.case: kill_served.outcome_of(run, expected) for run in runs}
+
+
+def _measured(file: Path, play: Callable[[], dict[Case, Outcome]]) -> dict[Case, Outcome]:
+    """Return what a part of the matrix came to: what is kept of it, or what is measured now."""
+    if not file.exists():
+        found = {f"{case.what}, {case.moment}": asdict(one) for case, one in play().items()}
+        file.write_text(json.dumps(found, indent=1), encoding="utf-8")
+    kept = json.loads(file.read_text(encoding="utf-8"))
+    named = {f"{case.what}, {case.moment}": case for case in CASES}
+    return {named[name]: Outcome(**one) for name, one in kept.items()}
+
+
+def page(found: Mapping[Case, Outcome], n_rows: int) -> str:
+    """Return the page."""
+    lines = [_row(HEAD), _row(["---"] * len(HEAD)), *[_row(_cells(case, found[case])) for case in CASES]]
+    waited = [one.found_s for case, one in found.items() if _is_waited_for(case, one)]
+    table = "\n".join(lines)
+    return f"""# What is killed, and when
+
+Written by `{COMMAND}`, with Prefect {version("prefect")} and DuckDB {version("duckdb")}.
+`tests/faults/test_kill_matrix.py` and `tests/faults/test_kill_matrix_served.py` kill the same, a part of it
+in `make test`, and fail at a row that is lost or doubled, at a batch that is computed again, and at a death
+that is not found within {FOUND_WITHIN_S:g} s.
+
+- **Runs**: a screening of {BATCHES} reference cathodes on straight paths, a material a batch. It ends with
+  {n_rows} rows in the tables that hold results and in `rankings`.
+- **Killed**: by `kill -9`, at so many finished batches of a stage and a seeded time later. The run is
+  stopped at that moment (`SIGSTOP`), what it has recorded is read from a copy of its working file, then
+  comes the kill. Recording means inside a transaction, publishing while the copy is written.
+- **Found**: until the command has its exit code or the server the final state. A run that was killed with
+  its worker says nothing any more: the automation of `lihop deploy` marks it as crashed. Of a run that
+  went on by itself there is nothing to find.
+- **Lost, doubled**: rows that are not there or not as in an undisturbed run (numbers within 1e-4, since a
+  network's last digits depend on the batch it sees), and rows that it does not have. Timestamps, names of
+  shards and identifiers of runs are free.
+- **Recomputed**: batches of any stage that were computed after the kill although a result of theirs had
+  been recorded before it.
+
+{len(CASES)} cases: {_total(found, "rows_lost")} rows lost, {_total(found, "rows_doubled")} doubled,
+{_total(found, "recomputed")} batches recomputed. Where missing heartbeats had to tell, they did so after
+{min(waited):.0f} to {max(waited):.0f} s.
+
+{table}
+"""
+
+
+def _is_waited_for(case: Case, one: Outcome) -> bool:
+    """Tell whether a death was one of which only missing heartbeats told."""
+    return case not in COMMANDS and one.found_s > FOUND_WITHIN_S / 4
+
+
+def _total(found: Mapping[Case, Outcome], name: str) -> int:
+    return sum(getattr(one, name) for one in found.values())
+
+
+def _cells(case: Case, one: Outcome) -> list[str]:
+    counts = [str(one.rows_lost), str(one.rows_doubled), str(one.recomputed)]
+    return [case.what, str(case.moment), _found(case, one), one.completed_by, *counts]
+
+
+def _found(case: Case, one: Outcome) -> str:
+    """Say how long it took until the death was known."""
+    if one.completed_by == "itself":
+        return "went on"
+    return "at once" if case.what in {FLOW, FLOW_PLAIN} else f"{one.found_s:.1f}"
+
+
+def _row(cells: list[str] | tuple[str, ...]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)

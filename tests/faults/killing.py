@@ -1,0 +1,287 @@
+"""What kills are made of: the moment of a run, what it had recorded then, and what came of it in the end."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import tempfile
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from storage import queries
+from storage.database import wal_of
+from storage.places import paths_of
+from storage.records import ROW_TYPES, StageResult
+from tests.campaigns import TABLES, assert_same, tables
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from storage.places import DatabasePaths
+
+POLL_S = 0.005
+LINGER_S = {
+    "reading": 0.1,
+    "featurizing": 0.4,
+    "predicting": 0.05,
+    "percolating": 0.05,
+    "recording": 0.005,
+    "publishing": 0.005,
+}
+"""How long after its mark a kill may fall, at most; how long exactly is what the seed decides."""
+
+PASSING = {
+    "recording": lambda paths: paths.holder.exists(),
+    "publishing": lambda paths: paths.publishing.exists(),
+}
+"""Stages that come and go many times in a run, and how one tells that they are under way."""
+
+SUFFIX = f".{StageResult.table}.parquet"
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a kill falls: so many batches into a stage, and a seeded time later.
+
+    Parameters
+    ----------
+    stage : str
+        What the run does.
+    done : int
+        Batches of the stage that are finished by then; of featurizing, where the stage is a passing one.
+    seed : int
+        Decides how long after that.
+    """
+
+    stage: str
+    done: int
+    seed: int
+
+    def __str__(self) -> str:
+        after = "featurized" if self.stage in PASSING else "done"
+        return f"{self.stage}, {self.done} {after}, seed {self.seed}"
+
+    @property
+    def delay_s(self) -> float:
+        return random.Random(self.seed).random() * LINGER_S[self.stage]
+
+    def has_come(self, paths: DatabasePaths) -> bool:
+        """Tell whether the run is so far."""
+        if self.stage in PASSING:
+            return PASSING[self.stage](paths) and finished(paths, "featurizing") >= self.done
+        if self.done == 0:
+            return _has_begun(paths, self.stage)
+        return finished(paths, self.stage) >= self.done
+
+    def has_gone(self, paths: DatabasePaths) -> bool:
+        """Tell whether a stage that comes and goes is over again."""
+        return self.stage in PASSING and not PASSING[self.stage](paths)
+
+
+def _has_begun(paths: DatabasePaths, stage: str) -> bool:
+    if stage == "reading":
+        return any(paths.manifests.glob("*.json"))
+    return any(paths.shards.glob("hops-*.candidates.parquet"))
+
+
+def finished(paths: DatabasePaths, stage: str) -> int:
+    """Return how many batches of a stage have left their shards."""
+    return sum(_stage_of(path) == stage for path in paths.shards.glob(f"*{SUFFIX}"))
+
+
+def _stage_of(shard: Path) -> str:
+    """Return the stage that a shard of results is of: its name is its batch, the model, and what else."""
+    stem = shard.name.removesuffix(SUFFIX)
+    if stem.startswith("candidates-"):
+        return "reading"
+    return ("featurizing", "predicting", "percolating")[stem.count(".")]
+
+
+@dataclass
+class Victim:
+    """A run that is to be stopped at a moment, killed or not, and looked at in the end.
+
+    Parameters
+    ----------
+    database : Path
+        Its database.
+    moment : Moment
+        When it is stopped.
+    processes : callable
+        Returns its processes.
+    is_over : callable
+        Tells whether it ended by itself.
+    """
+
+    database: Path
+    moment: Moment
+    processes: Callable[[], Sequence[int]]
+    is_over: Callable[[], bool]
+    held: list[int] = field(default_factory=list)
+    held_at: float = 0.0
+    recorded: set[str] = field(default_factory=set)
+    shards: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _due_at: float | None = None
+
+    @property
+    def paths(self) -> DatabasePaths:
+        return paths_of(self.database)
+
+    def look(self) -> bool:
+        """Stop the run if its moment has come; return whether it stands still, at that moment."""
+        now = time.monotonic()
+        if self._due_at is None:
+            if self.moment.has_come(self.paths):
+                self._due_at = now + self.moment.delay_s
+            elif self.is_over():
+                raise AssertionError(f"the run ended before its moment came: {self.moment}")
+            return False
+        if now < self._due_at:
+            return False
+        self.held = [pid for pid in self.processes() if stop(pid)]
+        if not self.held:
+            raise AssertionError(f"the run ended at its moment: {self.moment}")
+        if self.moment.has_gone(self.paths):
+            self.go_on()
+            self._due_at = None
+            return False
+        self.held_at = time.time()
+        self.recorded, self.shards = recorded(self.paths), self._written()
+        return True
+
+    def go_on(self) -> None:
+        """Let what was stopped go on, as far as it lives."""
+        for pid in self.held:
+            send(pid, signal.SIGCONT)
+
+    def _written(self) -> dict[str, tuple[int, int]]:
+        """Return what tells whether a shard of results was written again."""
+        found = {path.name: path.stat() for path in self.paths.shards.glob(f"*{SUFFIX}")}
+        return {name: (stat.st_ino, stat.st_mtime_ns) for name, stat in found.items()}
+
+    def recomputed(self) -> int:
+        """Return how many batches were computed since, of which something was recorded before."""
+        new = [name for name, written in self._written().items() if self.shards.get(name) != written]
+        keys = [pq.read_table(self.paths.shards / name, columns=["stage_key"]) for name in new]
+        return sum(not self.recorded.isdisjoint(one["stage_key"].to_pylist()) for one in keys)
+
+
+def hold(victims: Sequence[Victim], patience_s: float) -> None:
+    """Stop every run at its moment."""
+    end = time.monotonic() + patience_s
+    left = list(victims)
+    while left:
+        left = [one for one in left if not one.look()]
+        if time.monotonic() > end:
+            raise AssertionError(f"never came: {[str(one.moment) for one in left]}")
+        time.sleep(POLL_S)
+
+
+def send(pid: int, number: signal.Signals) -> bool:
+    """Send a signal to a process; return whether it was there."""
+    try:
+        os.kill(pid, number)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def stop(pid: int) -> bool:
+    """Stop a process and wait until it stands still; return whether it lives."""
+    if not send(pid, signal.SIGSTOP):
+        return False
+    while (state := _state(pid)) not in {"T", "t"}:
+        if state in {None, "Z", "X"}:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def _state(pid: int) -> str | None:
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return None
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process is there and more than a number that its parent has not asked about yet."""
+    return _state(pid) not in {None, "Z", "X"}
+
+
+def command_of(pid: int) -> str:
+    """Return what a process runs; nothing where it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+    return ""
+
+
+def descendants(ancestor: int) -> list[int]:
+    """Return the processes that one has started, those that these have, and so on."""
+    parents = {}
+    for entry in Path("/proc").iterdir():
+        with suppress(FileNotFoundError, ProcessLookupError):
+            if entry.name.isdigit():
+                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+    found = [ancestor]
+    for one in found:
+        found += [pid for pid, parent in parents.items() if parent == one]
+    return found[1:]
+
+
+def of_pool(pids: Sequence[int]) -> list[int]:
+    """Return those of some processes that compute batches."""
+    return [pid for pid in pids if "spawn_main" in command_of(pid)]
+
+
+def recorded(paths: DatabasePaths) -> set[str]:
+    """Return the keys of the stages that are recorded, from a copy: as it would be found after a kill."""
+    if not paths.working.exists():
+        return set()
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / paths.working.name
+        shutil.copyfile(paths.working, copy)
+        with suppress(FileNotFoundError):
+            shutil.copyfile(wal_of(paths.working), wal_of(copy))
+        with duckdb.connect(str(copy)) as connection:
+            return {row[0] for row in connection.execute("SELECT stage_key FROM stage_results").fetchall()}
+
+
+def results(database: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return every row of the tables that hold results, and what the ranking says."""
+    ranked = queries.rankings(database)
+    kept = ("material_id", "percolation_dim", "barrier_at_dim_ev", "lower_ev", "upper_ev")
+    return tables(database) | {"rankings": [{name: row[name] for name in kept} for row in ranked]}
+
+
+def lost_and_doubled(found: dict[str, list[Any]], expected: dict[str, list[Any]]) -> tuple[int, int]:
+    """Return how many rows are not there, or not as they should be, and how many are there too many."""
+    lost = doubled = 0
+    for table in (*TABLES, "rankings"):
+        key = ROW_TYPES[table].key if table in ROW_TYPES else ("material_id",)
+        left = {}
+        for row in found[table]:
+            left.setdefault(tuple(row[name] for name in key), []).append(row)
+        for row in expected[table]:
+            there = left.get(tuple(row[name] for name in key), [])
+            if there and _alike(there[0], row):
+                there.pop(0)
+            else:
+                lost += 1
+        doubled += sum(len(rows) for rows in left.values())
+    return lost, doubled
+
+
+def _alike(found: dict[str, Any], expected: dict[str, Any]) -> bool:
+    try:
+        assert_same(found, expected)
+    except AssertionError:
+        return False
+    return True
