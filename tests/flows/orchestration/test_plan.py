@@ -13,14 +13,23 @@ from prefect.utilities.importtools import import_object
 from pydantic import BaseModel, ValidationError
 
 import flows
+from flows.inference import PredictParameters
 from flows.orchestration.deploying import POOLS
-from flows.orchestration.names import TAG
+from flows.orchestration.names import GPU, GPU_SLOT, PREDICT, TAG
 from flows.orchestration.plan import planned
 from flows.parameters import ScreenParameters, SyncParameters
+from flows.predict_flow import predict
+from flows.train_flow import fit
 from flows.train_parameters import TrainParameters
 
 PLAN = list(planned())
+EXPECTED = {"predict-barriers", "screen-cathodes", "sync-candidates", "train-barrier-model"}
 PARAMETERS = (ScreenParameters, SyncParameters, TrainParameters)
+BY_OTHERS = "predict-barriers"
+"""Started by screenings, which say of what."""
+
+
+STEMS = {"folder": "shards", "stems": ["hops-1"], "model_digest": "0"}
 
 
 def _flows():
@@ -36,7 +45,7 @@ def _flows():
 
 def test_every_flow_can_be_run_by_hand():
     by_hand = {import_object(one.entrypoint).name for one in PLAN if not one.schedules}
-    assert by_hand == _flows().keys() == {"screen-cathodes", "sync-candidates", "train-barrier-model"}
+    assert by_hand == _flows().keys() == EXPECTED
 
 
 def test_no_two_are_called_the_same():
@@ -47,7 +56,8 @@ def test_no_two_are_called_the_same():
 @pytest.mark.parametrize("one", PLAN, ids=lambda one: f"{one.entrypoint}/{one.name}")
 def test_what_is_planned_can_run(one):
     flow = import_object(one.entrypoint)
-    assert flow.validate_parameters(one.parameters) is not None
+    given = {"parameters": STEMS} if flow.name == BY_OTHERS else one.parameters
+    assert flow.validate_parameters(given) is not None
     assert one.work_pool.name in POOLS
     # Automations know our runs by it.
     assert TAG in one.tags
@@ -87,7 +97,20 @@ def test_a_form_explains_itself(model, name, field):
     assert not field.is_required()
 
 
-@pytest.mark.parametrize("model", PARAMETERS)
+def test_what_screenings_ask_for_is_there_and_goes_to_a_gpu():
+    (one,) = [one for one in PLAN if import_object(one.entrypoint).name == BY_OTHERS]
+    assert f"{BY_OTHERS}/{one.name}" == PREDICT
+    assert one.work_pool.name == GPU
+    assert all(PredictParameters.model_fields[name].description for name in PredictParameters.model_fields)
+    with pytest.raises(ValidationError):
+        PredictParameters.model_validate(STEMS | {"stems": []})
+
+
+def test_what_needs_a_gpu_holds_its_slot():
+    assert {GPU_SLOT} == predict.tags == fit.tags
+
+
+@pytest.mark.parametrize("model", [*PARAMETERS, PredictParameters])
 def test_parameters_are_frozen_and_know_their_names(model):
     assert model.model_config["frozen"]
     with pytest.raises(ValidationError):

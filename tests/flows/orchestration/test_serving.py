@@ -105,6 +105,13 @@ class TestServed:
         with duckdb.connect(str(served.folder / "lihop.duckdb"), read_only=True) as connection:
             assert connection.execute("SELECT count(*) FROM rankings").fetchone() == (2,)
         assert {"ranking", "screening-summary"} <= served.artifacts().keys()
+        # Its barriers were predicted in the pool for that, below it in the UI.
+        gpu = served.deployment("predict-barriers", "gpu")["id"]
+        (prediction,) = served.ask(
+            "POST", "/flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": [gpu]}}}
+        )
+        assert (prediction["state"]["type"], prediction["work_pool_name"]) == ("COMPLETED", "lihop-gpu")
+        assert prediction["parent_task_run_id"] is not None
         said = served.log_of(identifier)
         assert max(line["level"] for line in said) <= 20
         assert not any("Traceback" in line["message"] for line in said)
@@ -121,6 +128,12 @@ class TestServed:
                 row["schedules"] = [{name: when[name] for name in schedules} for when in one["schedules"]]
                 found.append(row)
             automations = [one["name"] for one in served.ask("POST", "/automations/filter", {})]
+            limits = {
+                name: served.ask("GET", f"/v2/concurrency_limits/{name}")
+                for name in ("tag:gpu-slot", "duckdb-writer")
+            }
+            assert {one["limit"] for one in limits.values()} == {1}
+            assert all(one["active"] for one in limits.values())
             pools = sorted(one["name"] for one in served.ask("POST", "/work_pools/filter", {}))
             return sorted(found, key=lambda row: (row["entrypoint"], row["name"])), automations, pools
 
@@ -139,7 +152,7 @@ class TestServed:
         done = deploy()
         assert "screen-cathodes/nightly: 0 2 * * * UTC" in done.stdout
         assert there() == before
-        assert [len(row["schedules"]) for row in before[0]] == [0, 1, 0, 0, 1]
+        assert [len(row["schedules"]) for row in before[0]] == [0, 0, 1, 0, 0, 1]
         assert before[2] == ["lihop-cpu", "lihop-gpu"]
 
     def test_a_schedule_fires_by_itself(self, served):
