@@ -107,9 +107,8 @@ class TestServed:
         assert {"ranking", "screening-summary"} <= served.artifacts().keys()
         # Its barriers were predicted in the pool for that, below it in the UI.
         gpu = served.deployment("predict-barriers", "gpu")["id"]
-        (prediction,) = served.ask(
-            "POST", "/flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": [gpu]}}}
-        )
+        asked = {"flow_runs": {"deployment_id": {"any_": [gpu]}}}
+        (prediction,) = served.ask("POST", "/flow_runs/filter", asked)
         assert (prediction["state"]["type"], prediction["work_pool_name"]) == ("COMPLETED", "lihop-gpu")
         assert prediction["parent_task_run_id"] is not None
         said = served.log_of(identifier)
@@ -128,10 +127,8 @@ class TestServed:
                 row["schedules"] = [{name: when[name] for name in schedules} for when in one["schedules"]]
                 found.append(row)
             automations = [one["name"] for one in served.ask("POST", "/automations/filter", {})]
-            limits = {
-                name: served.ask("GET", f"/v2/concurrency_limits/{name}")
-                for name in ("tag:gpu-slot", "duckdb-writer")
-            }
+            names = ("tag:gpu-slot", "duckdb-writer")
+            limits = {name: served.ask("GET", f"/v2/concurrency_limits/{name}") for name in names}
             assert {one["limit"] for one in limits.values()} == {1}
             assert all(one["active"] for one in limits.values())
             pools = sorted(one["name"] for one in served.ask("POST", "/work_pools/filter", {}))
