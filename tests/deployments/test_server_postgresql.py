@@ -46,7 +46,8 @@ class Server:
 
     def ask(self, path, body=None, password=None):
         auth = ("lihop", self.password("api") if password is None else password)
-        answer = httpx.request("GET" if body is None else "POST", f"{self.api}{path}", json=body, auth=auth)
+        method = "GET" if body is None else "POST"
+        answer = httpx.request(method, f"{self.api}{path}", json=body, auth=auth, timeout=60)
         answer.raise_for_status()
         return answer.json()
 
@@ -149,6 +150,11 @@ class TestFollowed:
         identifier = server.ask(f"/deployments/{deployment['id']}/create_flow_run", body)["id"]
         server.reader.until(lambda: server.run(identifier) not in {"SCHEDULED", "PENDING"})
         assert server.run(identifier) == "RUNNING"
+        heard = {
+            "event": {"name": ["prefect.flow-run.heartbeat"]},
+            "resource": {"id": [f"prefect.flow-run.{identifier}"]},
+        }
+        server.reader.until(lambda: server.ask("/events/filter", {"filter": heard})["total"])
         worker = next(one for one in server.reader.services if "lihop-cpu" in one.args[-1])
         server.reader.services.remove(worker)
         _kill_with_children(worker)
