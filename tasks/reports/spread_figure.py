@@ -34,6 +34,8 @@ def spread_figure(barriers: Sequence[tuple[float, int]]) -> Figure:
     FigureError
         When no barrier lies above zero.
     """
+    from matplotlib.ticker import MaxNLocator
+
     known = [(barrier_ev, dim) for barrier_ev, dim in barriers if barrier_ev > 0]
     if not known:
         raise FigureError(f"none of {len(barriers)} barriers is above zero, so there is nothing to draw")
@@ -53,7 +55,7 @@ def spread_figure(barriers: Sequence[tuple[float, int]]) -> Figure:
     )  # fmt: skip
     axes.set_xlabel("migration barrier at the percolation dimension (eV), log scale", fontsize=8, color=INK)
     axes.set_ylabel("materials", fontsize=8, color=INK)
-    axes.yaxis.get_major_locator().set_params(integer=True)
+    axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     title = f"{len(known)} materials with a barrier"
     axes.set_title(title, fontsize=9, color=GREY, loc="left")
     axes.legend(frameon=False, fontsize=7.5, loc="upper right")

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flows.parameters import ScreenParameters
+from flows.run_names import run_name
 from tests.campaigns import GOOD, Bench, assert_same, tables, write_bad, write_good
 
 if TYPE_CHECKING:
@@ -26,11 +28,14 @@ with get_client(sync_client=True) as client:
     flows = client.read_flow_runs(limit=50, sort=FlowRunSort.START_TIME_DESC)
     tasks = client.read_task_runs(limit=200, sort=TaskRunSort.ID_DESC)
     artifacts = client.request("POST", "/artifacts/filter", json={}).json()
+    logs = client.request("POST", "/logs/filter", json={"limit": 200}).json()
 print(json.dumps({
     "flows": [[run.name, run.state.type.value] for run in flows],
     "parameters": flows[0].parameters,
     "tasks": [[run.name, run.state.type.value] for run in tasks],
     "artifacts": {artifact["key"]: artifact["data"] for artifact in artifacts},
+    "texts": {artifact["key"]: artifact["description"] for artifact in artifacts},
+    "logs": [[line["level"], line["message"]] for line in logs if line["flow_run_id"] is not None],
 }))
 """
 
@@ -89,7 +94,8 @@ def test_the_history_is_whole(flow_run):
     assert len(GOOD) / 2 <= n_predicted <= n_batches
     assert sum(name.startswith("percolate ") for name in names) == n_predicted
     assert {state for _, state in history["tasks"]} == {"COMPLETED"}
-    assert history["flows"] == [[f"Li files {bench.folder}", "COMPLETED"]]
+    asked = ScreenParameters(source="files", path=str(bench.folder))
+    assert history["flows"] == [[run_name(asked), "COMPLETED"]]
 
 
 def test_the_parameters_are_those_of_the_form(flow_run):
@@ -107,6 +113,25 @@ def test_the_artifacts_show_the_result(flow_run):
     rows = json.loads(table) if isinstance(table, str) else table
     ranked = [row["material_id"] for row in rows if row["rank"] is not None]
     assert set(ranked) == set(GOOD)
+    assert "data:image/png;base64," in history["artifacts"]["screening-summary"]
+    table = history["artifacts"]["failures"]
+    rows = json.loads(table) if isinstance(table, str) else table
+    assert {row["reason"]: row["count"] for row in rows} == summary["failures"]
+
+
+def test_progress_ends_where_the_work_did(flow_run):
+    bench, _, history = flow_run
+    n_items = len(GOOD) + len(bench.expected)
+    assert history["texts"]["progress-reading"] == f"Reading: {n_items} of {n_items} materials"
+    for stage in ("hops-and-descriptors", "barriers", "percolation"):
+        assert float(history["artifacts"][f"progress-{stage}"]) == 100.0
+
+
+def test_its_log_tells_what_came_of_it_and_has_nothing_to_worry_about(flow_run):
+    _, done, history = flow_run
+    summary = json.loads(done.stdout)
+    assert any(summary["run_id"] in message for _, message in history["logs"])
+    assert {level for level, _ in history["logs"]} == {20}
 
 
 def test_the_tables_are_those_of_the_plain_run(flow_run, tmp_path, checkpoint):
