@@ -61,7 +61,7 @@ class Run:
     victim: Victim
     killed_at: float = 0.0
     found_s: float = 0.0
-    retries: int = 0
+    starts: int = 0
     is_done: bool = False
 
 
@@ -173,26 +173,31 @@ class Matrix:
     def _look_after(self, here: Workstation, run: Run) -> None:
         try:
             state = here.run(run.identifier)["state"]
-        except httpx.TransportError:
+        except httpx.HTTPError:
             # The server was killed, and is not there again yet.
             return
         if state["type"] not in OVER:
             return
         since = _second_of(state)
         run.is_done = state["type"] == DONE
+        if run.is_done:
+            self._sum_up(here, run)
         # Both the process that watched over a flow and its worker may tell of its death, one after the other.
-        if run.is_done or time.time() - since < SETTLED_S:
-            return
-        if run.retries == 0:
-            run.found_s = _first_end(here, run) - run.killed_at
-        run.retries += 1
-        here.ask("POST", f"/flow_runs/{run.identifier}/set_state", RETRY)
+        elif time.time() - since > SETTLED_S:
+            here.ask("POST", f"/flow_runs/{run.identifier}/set_state", RETRY)
+
+    def _sum_up(self, here: Workstation, run: Run) -> None:
+        """Note how often a run began, and when it was first known to have ended otherwise than it should."""
+        states = here.ask("GET", f"/flow_run_states/?flow_run_id={run.identifier}")
+        run.starts = sum(state["type"] == "RUNNING" for state in states)
+        ends = [_second_of(state) for state in states if state["type"] in OVER - {DONE}]
+        run.found_s = min(ends) - run.killed_at if ends else 0.0
 
 
 def outcome_of(run: Run, expected: dict[str, list[Any]]) -> Outcome:
     """Return what became of a run."""
     lost, doubled = lost_and_doubled(results(run.victim.database), expected)
-    by = {0: "itself", 1: "Prefect's retry"}.get(run.retries, f"Prefect's retry, {run.retries} times")
+    by = {1: "itself", 2: "Prefect's retry"}.get(run.starts, f"Prefect's retry, {run.starts - 1} times")
     return Outcome(run.found_s, by, lost, doubled, run.victim.recomputed())
 
 
@@ -227,12 +232,6 @@ def _processes_of(identifier: str) -> Any:
 
 def _second_of(state: dict[str, Any]) -> float:
     return datetime.fromisoformat(state["timestamp"]).timestamp()
-
-
-def _first_end(here: Workstation, run: Run) -> float:
-    """Return when a run was first known to be over."""
-    states = here.ask("GET", f"/flow_run_states/?flow_run_id={run.identifier}")
-    return min(_second_of(state) for state in states if state["type"] in OVER)
 
 
 class _Asking:

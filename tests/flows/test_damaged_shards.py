@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from flows import computing
 from flows.campaign import run_campaign
 from storage import queries
 from storage.checks import check
@@ -157,6 +158,25 @@ def test_a_shard_that_was_damaged_since_is_moved_aside_when_it_is_needed(bench, 
     assert bench.steps.ran.count("featurize") == 1
     (moved,) = paths.quarantine.glob("*.parquet")
     assert moved.name.endswith(hit.name)
+
+
+def test_barriers_that_are_recorded_are_predicted_again_only_where_they_were_damaged(bench, monkeypatch):
+    def fail(_work):
+        raise RuntimeError("percolation")
+
+    write_good(bench.folder, NAMES)
+    with monkeypatch.context() as patched:
+        patched.setattr(computing, "percolate_batch", fail)
+        with pytest.raises(RuntimeError, match="percolation"):
+            bench.screen(batch_size=1, paths="straight")
+    assert bench.steps.ran.count("predict") == len(NAMES)
+    paths = paths_of(bench.database)
+    flip(min(paths.shards.glob("*.predictions.parquet")))
+    summary = bench.screen(batch_size=1, paths="straight")
+    assert (bench.steps.ran.count("featurize"), bench.steps.ran.count("predict")) == (0, 1)
+    assert summary.n_with_result == len(NAMES)
+    (moved,) = paths.quarantine.glob("*.parquet")
+    assert moved.name.endswith(".predictions.parquet")
 
 
 def test_people_are_told_of_it(bench):

@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from uuid import UUID
@@ -21,6 +22,9 @@ from tests.servers.workstation import environment, free_port, workstation
 SMALL = {"limit": 2, "paths": "straight"}
 CRASHED_WITHIN_S = 240.0
 """Two minutes from the last heartbeat are what is promised; the rest is for a busy machine."""
+
+STOPPED_WITHIN_S = 10.0
+"""How long the processes of a pool may go on after somebody pressed Cancel."""
 
 
 def _lihop(home, *arguments):
@@ -188,8 +192,11 @@ class TestServed:
     def test_what_is_cancelled_stops_and_can_be_gone_on_with(self, served):
         identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=16, batch_size=1)
         pool = served.until(lambda: _of_pool(served))
+        asked_at = time.monotonic()
         served.ask("POST", f"/flow_runs/{identifier}/set_state", {"state": {"type": "CANCELLING"}})
         served.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pool))
+        assert time.monotonic() - asked_at < STOPPED_WITHIN_S
+        assert _of_pool(served) == []
         assert served.over(identifier)["state"]["type"] == "CANCELLED", served.states()
         database = served.folder / "lihop.duckdb"
         run = UUID(identifier).hex[-8:]
