@@ -16,7 +16,7 @@ from flows.context import Context
 from flows.naming import new_run_id
 from flows.resuming import resumed
 from flows.running.plain import PlainSteps
-from flows.running.processes import BatchPool
+from flows.running.pools import pool_of
 from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
 from tasks.candidates.source import SourceError
@@ -81,7 +81,7 @@ def run_name(parameters: ScreenParameters) -> str:
 
 
 def screen(parameters: ScreenParameters) -> Summary:
-    """Screen without Prefect: the same work, on a pool of processes.
+    """Screen without Prefect: the same work, on the pool that the runner says.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def screen(parameters: ScreenParameters) -> Summary:
     SourceError
         When the source as a whole cannot be used.
     """
-    with BatchPool(parameters.workers) as pool:
+    with pool_of(parameters) as pool:
         return run_campaign(parameters, PlainSteps(pool))
 
 

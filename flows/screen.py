@@ -11,7 +11,7 @@ from prefect.artifacts import create_markdown_artifact, create_table_artifact
 from flows.campaign import run_campaign, run_name
 from flows.naming import new_run_id, run_id_of
 from flows.parameters import ScreenParameters
-from flows.running.processes import BatchPool
+from flows.running.pools import pool_of
 from flows.running.through_prefect import PrefectSteps
 from storage.queries import rankings
 from tasks.reports.artifacts import ranking_table, summary_markdown
@@ -38,7 +38,7 @@ def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
 
 
 def _screen(parameters: ScreenParameters) -> Summary:
-    with BatchPool(parameters.workers) as pool:
+    with pool_of(parameters) as pool:
         return run_campaign(parameters, PrefectSteps(pool), _run_id())
 
 

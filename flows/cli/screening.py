@@ -60,6 +60,10 @@ def screen(  # the flags of the command, one argument each
     time_limit: Annotated[float | None, typer.Option(help=described("time_limit_s"))] = None,
     batch_size: Annotated[int | None, typer.Option(help=described("batch_size"))] = None,
     workers: Annotated[int | None, typer.Option(help=described("workers"))] = None,
+    runner: Annotated[
+        str | None, typer.Option(help=f"{described('runner')} [process, thread, dask, ray]")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help=described("scheduler"))] = None,
     retry: Annotated[
         list[Reason] | None, typer.Option(help="Compute again what failed for this reason; may be repeated.")
     ] = None,
@@ -97,6 +101,8 @@ def screen(  # the flags of the command, one argument each
         "time_limit_s": time_limit,
         "batch_size": batch_size,
         "workers": workers,
+        "runner": runner,
+        "scheduler": scheduler,
         "retry": retry,
     }
     parameters = _going_on(resume, flags, asked) if resume is not None else _asked_for(flags, asked)
