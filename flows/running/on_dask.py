@@ -33,7 +33,7 @@ class DaskPool:
         Batches at a time, and processes of a cluster of its own.
     scheduler : str, optional
         Address of a scheduler whose workers have lihop and see the folder of the database. How many of them
-        may die before a batch is given up is that scheduler's setting, `distributed.scheduler.allowed-failures`.
+        may die before a batch is given up is its own setting, `distributed.scheduler.allowed-failures`.
     """
 
     def __init__(self, workers: int, scheduler: str | None = None) -> None:
