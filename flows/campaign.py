@@ -17,7 +17,7 @@ from flows.naming import new_run_id
 from flows.resuming import resumed
 from flows.run_names import run_name
 from flows.running.plain import PlainSteps
-from flows.running.processes import BatchPool
+from flows.running.pools import pool_of
 from flows.turns import turn
 from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
@@ -76,7 +76,7 @@ class Summary:
 
 
 def screen(parameters: ScreenParameters) -> Summary:
-    """Screen without Prefect: the same work, on a pool of processes.
+    """Screen without Prefect: the same work, on the pool that the runner says.
 
     Parameters
     ----------
@@ -93,7 +93,7 @@ def screen(parameters: ScreenParameters) -> Summary:
     SourceError
         When the source as a whole cannot be used.
     """
-    with BatchPool(parameters.workers) as pool:
+    with pool_of(parameters) as pool:
         return run_campaign(parameters, PlainSteps(pool))
 
 

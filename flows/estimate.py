@@ -12,7 +12,7 @@ from flows.naming import new_run_id
 from flows.planning import plan
 from flows.progress import reporter
 from flows.running.plain import PlainSteps
-from flows.running.processes import BatchPool
+from flows.running.pools import pool_of
 from tasks.candidates.cleaning import load_charges, load_structure
 from tasks.candidates.cleaning_state import CHARGED
 from tasks.featurizing import featurize, find_hops, load_libraries
@@ -79,7 +79,7 @@ def estimate_screen(parameters: ScreenParameters) -> Estimate:
 
     What was read is kept, so that the screening itself need not read it again.
     """
-    with BatchPool(parameters.workers) as pool:
+    with pool_of(parameters) as pool:
         context = Context.of(parameters, PlainSteps(pool), new_run_id(), "estimate")
         collected = collect(context)
     left = plan(context, collected.candidates)

@@ -16,7 +16,11 @@ Query = MaterialsProjectQuery | OptimadeQuery
 QUERIES: dict[str, type[Query]] = {"mp": MaterialsProjectQuery, "optimade": OptimadeQuery}
 """The remote databases by their names, and what may be asked of each: parameters have a field a name."""
 
-IDLE = frozenset({"database", "batch_size", "workers", "retry", "time_limit_s", "sync", "inference"})
+IDLE = frozenset(
+    {
+        "database", "batch_size", "workers", "runner", "scheduler", "inference", "retry", "time_limit_s", "sync",
+    }
+)  # fmt: skip
 """Parameters of a screening that decide nothing of its results."""
 
 MP_FIELD = Field(
@@ -194,7 +198,27 @@ class ScreenParameters(Asking):
     batch_size: int = Field(
         default=8, ge=1, le=1000, title="Batch size", description="Materials that a task works on at a time."
     )
-    workers: int = Field(default=2, ge=1, le=256, title="Workers", description="Processes that featurize.")
+    workers: int = Field(
+        default=2,
+        ge=1,
+        le=256,
+        title="Workers",
+        description="Processes that featurize; on a cluster, how many batches are worked on at a time.",
+    )
+    runner: Literal["process", "thread", "dask", "ray"] = Field(
+        default="process",
+        title="Runner",
+        description="Where batches run: processes or threads of this machine, or a Dask or Ray cluster (the "
+        "extras dask and ray), started here or named by its scheduler.",
+    )
+    scheduler: str | None = Field(
+        default=None,
+        # What people write there is kept with the run.
+        pattern=r"^[^@\s]+$",
+        title="Scheduler",
+        description="With runner 'dask' or 'ray': the address of a cluster, without a password in it. Left "
+        "out: one of as many workers is started on this machine.",
+    )
     inference: Literal["pool", "here"] = Field(
         default="pool",
         title="Inference",
@@ -225,6 +249,14 @@ class ScreenParameters(Asking):
     @model_validator(mode="after")
     def _query_fits(self) -> ScreenParameters:
         self.query()
+        return self
+
+    @model_validator(mode="after")
+    def _scheduler_goes_with_a_cluster(self) -> ScreenParameters:
+        if self.scheduler is not None and self.runner not in {"dask", "ray"}:
+            raise ValueError(
+                f"a scheduler was given with the runner {self.runner!r}; it goes with 'dask' and 'ray'"
+            )
         return self
 
     @model_validator(mode="after")

@@ -18,7 +18,7 @@ from flows.orchestration.showing import shown_in_prefect
 from flows.parameters import ScreenParameters
 from flows.resuming import resumed
 from flows.run_names import run_name
-from flows.running.processes import BatchPool
+from flows.running.pools import pool_of
 from flows.running.through_prefect import PrefectSteps
 from storage.database import also_holding
 
@@ -54,7 +54,7 @@ def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
 
 
 def _screen(parameters: ScreenParameters, run_id: str) -> Summary:
-    with BatchPool(parameters.workers) as pool, _writing_alone():
+    with pool_of(parameters) as pool, _writing_alone():
         return run_campaign(parameters, PrefectSteps(pool), run_id, _elsewhere(parameters))
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ctypes
 import signal
 import threading
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 
@@ -25,9 +26,10 @@ class TimeLimitError(BaseException):
 def time_limit(seconds: float | None) -> Iterator[None]:
     """Raise TimeLimitError in the body once ``seconds`` of wall-clock time have passed.
 
-    It rests on SIGALRM and so works in the main thread of a process alone, which is where a pool's
-    processes do their work; elsewhere, and with None, there is no limit. Compiled code is left to return
-    first. A body that swallowed the error, or made another of it, still ends with a TimeLimitError.
+    In the main thread of a process, which is where a pool's processes do their work, it rests on SIGALRM; in
+    any other thread, on a timer that raises the error there. With None there is no limit. Compiled code is
+    left to return first. A body that swallowed the error, or made another of it, still ends with a
+    TimeLimitError.
 
     Parameters
     ----------
@@ -39,7 +41,7 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     TimeLimitError
         When the limit is reached.
     """
-    if seconds is None or threading.current_thread() is not threading.main_thread():
+    if seconds is None:
         yield
         return
 
@@ -49,23 +51,36 @@ def time_limit(seconds: float | None) -> Iterator[None]:
     )
     expired = False
 
-    def expire(_signal: int, _frame: FrameType | None) -> None:
+    def expire() -> None:
         nonlocal expired
         expired = True
-        raise TimeLimitError(message)
 
-    previous = signal.signal(signal.SIGALRM, expire)
+    main = threading.current_thread() is threading.main_thread()
+    try:
+        with (_signalled if main else _raised)(seconds, expire):
+            yield
+        # Handlers for BaseException exist too, and callbacks whose errors Python itself only prints.
+        if expired:
+            raise TimeLimitError(message)
+    except (Exception, TimeLimitError) as error:
+        if expired:
+            raise TimeLimitError(message) from (error if isinstance(error, Exception) else None)
+        raise
+
+
+@contextmanager
+def _signalled(seconds: float, expire: Callable[[], None]) -> Iterator[None]:
+    """Raise the error by a signal, which Python hands to the main thread."""
+
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        expire()
+        raise TimeLimitError
+
+    previous = signal.signal(signal.SIGALRM, handle)
     # There is one such timer a process: who had set it gets back what was left of it.
     left_s, every_s = signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         yield
-        # Handlers for BaseException exist too, and callbacks whose errors Python itself only prints.
-        if expired:
-            raise TimeLimitError(message)
-    except Exception as error:
-        if expired:
-            raise TimeLimitError(message) from error
-        raise
     finally:
         try:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -73,3 +88,41 @@ def time_limit(seconds: float | None) -> Iterator[None]:
             # Also when the limit was reached in this very block.
             signal.signal(signal.SIGALRM, previous)
             signal.setitimer(signal.ITIMER_REAL, left_s, every_s)
+
+
+@contextmanager
+def _raised(seconds: float, expire: Callable[[], None]) -> Iterator[None]:
+    """Raise the error in this thread from another one."""
+    own, lock, over = threading.get_ident(), threading.Lock(), False
+
+    def act() -> None:
+        with lock:
+            if not over:
+                expire()
+                raise_in(own, TimeLimitError)
+
+    timer = threading.Timer(seconds, act)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        with lock:
+            over = True
+            # What was raised too late to arrive in the body is not to arrive after it.
+            raise_in(own, None)
+        timer.cancel()
+
+
+def raise_in(thread: int, error: type[BaseException] | None) -> None:
+    """Raise an error in a thread as soon as it runs Python code, or take back one that has not arrived yet.
+
+    Parameters
+    ----------
+    thread : int
+        Its identifier, as `threading.get_ident` has it. One that has ended is left alone.
+    error : type of BaseException or None
+        What to raise; None takes back what has not arrived.
+    """
+    given = None if error is None else ctypes.py_object(error)
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), given)

@@ -61,6 +61,10 @@ def screen(  # the flags of the command, one argument each
     batch_size: Annotated[int | None, typer.Option(help=described("batch_size"))] = None,
     workers: Annotated[int | None, typer.Option(help=described("workers"))] = None,
     inference: Annotated[str | None, typer.Option(help=f"{described('inference')} [pool, here]")] = None,
+    runner: Annotated[
+        str | None, typer.Option(help=f"{described('runner')} [process, thread, dask, ray]")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help=described("scheduler"))] = None,
     retry: Annotated[
         list[Reason] | None, typer.Option(help="Compute again what failed for this reason; may be repeated.")
     ] = None,
@@ -99,6 +103,8 @@ def screen(  # the flags of the command, one argument each
         "batch_size": batch_size,
         "workers": workers,
         "inference": inference,
+        "runner": runner,
+        "scheduler": scheduler,
         "retry": retry,
     }
     parameters = _going_on(resume, flags, asked) if resume is not None else _asked_for(flags, asked)

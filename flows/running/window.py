@@ -29,9 +29,9 @@ def in_window(
 ) -> Iterator[tuple[P, R | Exception]]:
     """Call for each payload in threads; yield each with its result, or its error, as it comes.
 
-    Payloads are drawn in the thread that takes the results, and results are let go of once taken. Who
-    stops taking them lets nothing begin that has not, and waits for nothing: what is under way ends with the
-    pool.
+    Payloads are drawn in the thread that takes the results, and results are let go of once they are taken.
+    Who stops taking them lets nothing begin that has not, and waits for nothing: what is under way ends with
+    the pool.
 
     Parameters
     ----------

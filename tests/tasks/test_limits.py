@@ -129,3 +129,54 @@ def test_another_thread_has_no_limit():
     thread.start()
     thread.join()
     assert found == [0.0]
+
+
+def in_thread(body):
+    """Run a body in another thread; return the error that it ended with."""
+    ended = []
+
+    def run():
+        try:
+            body()
+        except BaseException as error:  # noqa: BLE001 - what else is there to look at
+            ended.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    return ended[0] if ended else None
+
+
+def limited(seconds, body):
+    def run():
+        with time_limit(seconds):
+            body()
+
+    return run
+
+
+def test_fires_in_another_thread():
+    error = in_thread(limited(0.02, loop_without_end))
+    assert isinstance(error, TimeLimitError)
+    assert "longer than 0.02 s; raise --time-limit" in str(error)
+
+
+def test_what_is_swallowed_in_another_thread_is_raised_all_the_same():
+    def body():
+        with suppress(BaseException):
+            loop_without_end()
+
+    assert isinstance(in_thread(limited(0.02, body)), TimeLimitError)
+
+
+def test_another_thread_is_left_alone_once_its_body_is_done():
+    def body():
+        for _ in range(200):
+            with suppress(TimeLimitError), time_limit(1e-4):
+                sum(range(500))
+        # Long enough for any error that is still on its way to arrive.
+        for _ in range(100_000):
+            pass
+
+    assert in_thread(body) is None

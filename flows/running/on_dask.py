@@ -1,0 +1,125 @@
+"""The runner `dask`: batches on a Dask cluster, which is there already or is started on this machine."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from flows.running.steps import PoolClosedError, WorkerLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+    from distributed import Client, Future
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+CLOSE_S = 10.0
+"""How long a scheduler is given to say goodbye."""
+
+
+class DaskPool:
+    """Runs calls on the workers of a Dask cluster.
+
+    A cluster of its own starts when the first batch comes: a process a worker, bound to 127.0.0.1.
+
+    Parameters
+    ----------
+    workers : int
+        Batches at a time, and processes of a cluster of its own.
+    scheduler : str, optional
+        Address of a scheduler whose workers have lihop and see the folder of the database. How many of them
+        may die before a batch is given up is its own setting, `distributed.scheduler.allowed-failures`.
+    """
+
+    def __init__(self, workers: int, scheduler: str | None = None) -> None:
+        self.workers = workers
+        self.scheduler = scheduler
+        self._lock = threading.Lock()
+        self._stack = ExitStack()
+        self._client: Client | None = None
+        self._under_way: set[Future[Any]] = set()
+        self._closed = False
+
+    @property
+    def callers(self) -> int:
+        """How many threads should ask at a time: a little more than workers, which are then never idle."""
+        return self.workers + 2
+
+    def run(self, call: Callable[[P], R], payload: P) -> R:
+        """Run a call on one of the workers and wait for it.
+
+        Parameters
+        ----------
+        call : callable
+            A function of a module that workers can import.
+        payload : object
+            Its one argument, small.
+
+        Raises
+        ------
+        WorkerLostError
+            When the worker died while the call was under way.
+        PoolClosedError
+            When the run has ended, in the meantime or before.
+        """
+        from distributed import KilledWorker
+
+        # Not pure: equal work is done again, as often as it is asked for.
+        with self._lock:
+            future = self._connected().submit(call, payload, pure=False)
+            self._under_way.add(future)
+        try:
+            found: R = future.result()
+        except KilledWorker as error:
+            raise WorkerLostError(
+                "a Dask worker died (out of memory, or a crash in compiled code)"
+            ) from error
+        finally:
+            with self._lock:
+                self._under_way.discard(future)
+            future.release()
+        return found
+
+    def _connected(self) -> Client:
+        if self._closed:
+            raise PoolClosedError("the run has ended; nothing is begun any more")
+        if self._client is None:
+            from distributed import Client
+
+            at = self._own_cluster() if self.scheduler is None else self.scheduler
+            self._client = self._stack.enter_context(Client(at, set_as_default=False))
+        return self._client
+
+    def _own_cluster(self) -> Any:  # noqa: ANN401 - LocalCluster has no types
+        from distributed import LocalCluster
+
+        cluster = LocalCluster(
+            n_workers=self.workers,
+            threads_per_worker=1,
+            processes=True,
+            host="127.0.0.1",
+            dashboard_address=None,
+            # As much as there is: a batch that needs more is split, however it came to be killed.
+            memory_limit=0,
+            # A batch whose process died is split by us, not tried again as it was.
+            scheduler_kwargs={"allowed_failures": 0},
+            silence_logs=logging.CRITICAL,
+        )
+        return self._stack.enter_context(cluster)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._closed = True
+            if self._client is not None and self._under_way:
+                self._client.cancel(list(self._under_way), force=True)
+        self._stack.close()

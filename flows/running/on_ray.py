@@ -1,0 +1,120 @@
+"""The runner `ray`: batches on a Ray cluster, which is there already or is started on this machine."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from typing import TYPE_CHECKING, Any, Self, TypeVar
+
+from flows.running.steps import PoolClosedError, WorkerLostError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+class RayPool:
+    """Runs calls on the workers of a Ray cluster.
+
+    A cluster of its own starts when the first batch comes: a process a worker, bound to 127.0.0.1.
+
+    Parameters
+    ----------
+    workers : int
+        Batches at a time, and processes of a cluster of its own.
+    scheduler : str, optional
+        Address of a head whose nodes have lihop and see the folder of the database.
+    """
+
+    def __init__(self, workers: int, scheduler: str | None = None) -> None:
+        self.workers = workers
+        self.scheduler = scheduler
+        self._lock = threading.Lock()
+        self._remote: Any = None
+        self._closed = False
+
+    @property
+    def callers(self) -> int:
+        """How many threads should ask at a time: a little more than workers, which are then never idle."""
+        return self.workers + 2
+
+    def run(self, call: Callable[[P], R], payload: P) -> R:
+        """Run a call on one of the workers and wait for it.
+
+        Parameters
+        ----------
+        call : callable
+            A function of a module that workers can import.
+        payload : object
+            Its one argument, small.
+
+        Raises
+        ------
+        WorkerLostError
+            When the worker died while the call was under way.
+        PoolClosedError
+            When the run has ended, in the meantime or before.
+        """
+        import ray
+        from ray import exceptions
+
+        with self._lock:
+            asked = self._connected().remote(call, payload)
+        try:
+            found: R = ray.get(asked)
+        except exceptions.RayTaskError as error:
+            # What the call itself raised, as every other pool raises it.
+            raise error.cause from error
+        except (
+            exceptions.WorkerCrashedError,
+            exceptions.OutOfMemoryError,
+            exceptions.NodeDiedError,
+            exceptions.LocalRayletDiedError,
+        ) as error:
+            if self._closed:
+                raise PoolClosedError("the run has ended; its processes were stopped") from error
+            raise WorkerLostError("a Ray worker died (out of memory, or a crash in compiled code)") from error
+        return found
+
+    def _connected(self) -> Any:  # noqa: ANN401 - Ray's remote functions have no types
+        if self._closed:
+            raise PoolClosedError("the run has ended; nothing is begun any more")
+        if self._remote is None:
+            # Read when Ray starts: whether it tells its makers how it is used.
+            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+            import ray
+
+            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+            if self.scheduler is None:
+                ray.init(
+                    num_cpus=self.workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
+                )
+            else:
+                ray.init(self.scheduler, **quiet)
+            # A batch whose process died is split by us, not tried again as it was.
+            self._remote = ray.remote(num_cpus=1, max_retries=0)(_made)
+        return self._remote
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._lock:
+            self._closed = True
+            started, self._remote = self._remote is not None, None
+        if started:
+            import ray
+
+            # Stops what is under way too, and the processes of a cluster of its own.
+            ray.shutdown()
+
+
+def _made(call: Callable[[P], R], payload: P) -> R:
+    """Make a call, in a worker."""
+    return call(payload)

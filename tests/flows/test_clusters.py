@@ -1,0 +1,204 @@
+"""Runners: the same tables on each, and one lethal material costs no other its result."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from flows import collecting
+from flows.campaign import screen
+from flows.parameters import ScreenParameters
+from flows.running import pools
+from flows.running.on_dask import DaskPool
+from flows.running.on_ray import RayPool
+from flows.running.pools import MissingRunnerError, pool_of
+from flows.running.processes import BatchPool
+from flows.running.steps import PoolClosedError, WorkerLostError
+from flows.running.threads import ThreadPool
+from storage import queries
+from tests.campaigns import GOOD, Bench, assert_same, write_cif, write_good
+from tests.children import LethalSource, die, double
+
+CLUSTERS = ("dask", "ray")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory, checkpoint):
+    """The tables that a screening of the reference structures gives on the default runner."""
+    bench = Bench(tmp_path_factory.mktemp("process"), checkpoint)
+    screen(asked(bench))
+    return bench.tables()
+
+
+def asked(bench, **changes):
+    return bench.parameters(
+        source="reference", path=None, limit=6, batch_size=2, workers=2, paths="straight", **changes
+    )
+
+
+def free_port():
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        return server.getsockname()[1]
+
+
+@contextmanager
+def dask_cluster(folder):
+    """Start a scheduler and a worker as people do, each a process; yield the scheduler's address."""
+    address = f"tcp://127.0.0.1:{free_port()}"
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    scheduler = ["scheduler", "--host", address, "--no-dashboard"]
+    worker = ["worker", address, "--nthreads", "1", "--no-dashboard", "--local-directory", str(folder)]
+    started = []
+    try:
+        for arguments in (scheduler, worker):
+            command = [sys.executable, "-m", "distributed.cli.dask_" + arguments[0], *arguments[1:]]
+            started.append(subprocess.Popen(command, env=environment, cwd=folder, stderr=subprocess.DEVNULL))
+        yield address
+    finally:
+        for process in reversed(started):
+            process.terminate()
+            process.wait(60)
+
+
+def children():
+    """Return the processes that descend from this one."""
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after = stat.read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            continue
+        if after[0] != "Z":
+            parents[int(stat.parent.name)] = int(after[1])
+    found = {os.getpid()}
+    while more := {pid for pid, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found - {os.getpid()}
+
+
+def gone(pids):
+    """Wait until these processes have ended."""
+    until = time.monotonic() + 60
+    while left := pids & children():
+        assert time.monotonic() < until, left
+    return True
+
+
+def test_threads_give_the_same_tables(bench, reference):
+    screen(asked(bench, runner="thread"))
+    assert_same(bench.tables(), reference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", CLUSTERS)
+def test_a_cluster_of_its_own_gives_the_same_tables(bench, reference, runner):
+    before = children()
+    screen(asked(bench, runner=runner))
+    assert_same(bench.tables(), reference)
+    assert gone(children() - before)
+
+
+@pytest.mark.slow
+def test_a_scheduler_that_is_there_gives_the_same_tables(bench, reference, tmp_path):
+    with dask_cluster(tmp_path) as address:
+        screen(asked(bench, runner="dask", scheduler=address))
+    assert_same(bench.tables(), reference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", CLUSTERS)
+def test_a_lethal_file_costs_no_other_its_result(bench, monkeypatch, runner):
+    write_good(bench.folder)
+    write_cif(GOOD["lif.cif"], bench.folder / "lethal.cif")
+    monkeypatch.setattr(collecting, "make_source", lambda parameters: LethalSource(parameters.path))
+    # Workers of a cluster import what they are sent from where this process does.
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    summary = screen(bench.parameters(batch_size=2, workers=2, paths="straight", runner=runner))
+    assert bench.reasons() == {"lethal.cif": "worker_lost"}
+    assert summary.n_with_result == len(GOOD)
+    (row,) = queries.failures(bench.database)
+    assert "died twice" in row["message"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [DaskPool, RayPool])
+def test_pools_of_clusters_do_as_the_pool_of_processes_does(kind, monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    before = children()
+    with kind(1) as pool:
+        assert pool.run(double, 2) == 4
+        with pytest.raises(ValueError, match="-3 is negative"):
+            pool.run(double, -3)
+        with pytest.raises(WorkerLostError, match="worker died"):
+            pool.run(die, None)
+        assert pool.run(double, 4) == 8
+        started = children() - before
+        assert started
+    assert gone(started)
+    with pytest.raises(PoolClosedError):
+        pool.run(double, 1)
+
+
+@pytest.mark.parametrize("kind", [BatchPool, ThreadPool, DaskPool, RayPool])
+def test_a_pool_that_nobody_used_starts_nothing(kind):
+    before = children()
+    with kind(2):
+        pass
+    assert children() <= before
+
+
+def test_an_interrupt_ends_threads_at_work():
+    begun, ended = threading.Event(), []
+
+    def loop(_payload):
+        begun.set()
+        while True:
+            pass
+
+    def run():
+        try:
+            pool.run(loop, None)
+        except KeyboardInterrupt:
+            ended.append(True)
+
+    pool = ThreadPool(1)
+    thread = threading.Thread(target=run)
+    thread.start()
+    assert begun.wait(60)
+    error = RuntimeError("interrupted")
+    pool.__exit__(type(error), error, None)
+    thread.join(60)
+    assert ended == [True]
+    with pytest.raises(PoolClosedError):
+        pool.run(double, 1)
+
+
+@pytest.mark.parametrize("runner", CLUSTERS)
+def test_a_runner_that_is_not_installed_says_what_to_do(monkeypatch, runner):
+    monkeypatch.setattr(pools, "find_spec", lambda _name: None)
+    with pytest.raises(MissingRunnerError, match=rf"pip install \"lihop\[{runner}\]\""):
+        pool_of(ScreenParameters(runner=runner))
+
+
+class TestParameters:
+    def test_a_scheduler_goes_with_a_cluster(self):
+        with pytest.raises(ValueError, match="it goes with 'dask' and 'ray'"):
+            ScreenParameters(scheduler="tcp://127.0.0.1:8786")
+
+    def test_an_address_with_a_password_is_refused(self):
+        with pytest.raises(ValueError, match="pattern"):
+            ScreenParameters(runner="dask", scheduler="tcp://me:secret@127.0.0.1:8786")
+
+    def test_runners_decide_nothing_of_the_results(self):
+        other = ScreenParameters(runner="ray", scheduler="127.0.0.1:6379")
+        assert other.digest() == ScreenParameters().digest()
