@@ -7,13 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cache, partial
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.collecting import UNTRUSTED, forget_failures
 from flows.context import over_pool, record_batch
 from flows.progress import reporter
 from storage.errors import ShardError
+from storage.folders import place
 from storage.quarantine import sift
 from storage.records import (
     Candidate,
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from flows.context import Context
     from models.checkpoints import Checkpoint
+    from storage.folders import Place
 
 HOPS, BARRIERS, PERCOLATION = "hops and descriptors", "barriers", "percolation"
 PUBLISH_INTERVAL_S = 60.0
@@ -187,7 +188,7 @@ class Pass:
         for piece, batch in over_pool(context, "percolate", percolate_batch, work, _whole, unpercolated):
             error = record_batch(context, batch)
             if error is not None:
-                self._set_apart(piece.stem, Stage.PERCOLATION, error, Path(piece.predictions))
+                self._set_apart(piece.stem, Stage.PERCOLATION, error, place(piece.predictions))
             context.recorder.publish(min_interval_s=PUBLISH_INTERVAL_S)
             reporter().advance(PERCOLATION, piece.n_materials)
 
@@ -250,7 +251,7 @@ class Pass:
             return None
         return _percolate_work(context, checkpoint, batch, predicted)
 
-    def _set_apart(self, stem: str, stage: Stage, error: ShardError, *read: Path) -> None:
+    def _set_apart(self, stem: str, stage: Stage, error: ShardError, *read: Place) -> None:
         """Keep in mind whom a shard that cannot be trusted is about, and move aside what else is damaged."""
         _is_whole(self.context, stem)
         sift([path for path in read if path.exists()], self.context.recorder.paths.quarantine)

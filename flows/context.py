@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, TypeVar
 from flows.runners import WorkerLostError
 from models.locate import find_checkpoint, read_digest
 from storage.errors import ShardError
-from storage.places import make_folder
 from storage.recorder import Recorder
+from storage.results_folder import settle
 from tasks.stage_keys import HopSettings, PercolationSettings, prediction_key
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ class Context:
         Identifier of the run, and what people call it.
     recorder : Recorder
         Writes results.
+    folder : str
+        Where shards lie: a path or a URI.
     checkpoint : Path
         Folder of the model.
     model_digest : str
@@ -54,6 +56,7 @@ class Context:
     run_id: str
     name: str
     recorder: Recorder
+    folder: str
     checkpoint: Path
     model_digest: str
     hops: HopSettings
@@ -61,16 +64,16 @@ class Context:
 
     @classmethod
     def of(cls, parameters: ScreenParameters, steps: Steps, run_id: str, name: str) -> Context:
-        """Find the checkpoint and settle the settings. Nothing is computed or written but an empty folder."""
+        """Find the checkpoint, and settle the settings and where shards lie. Nothing is computed."""
         checkpoint = find_checkpoint(parameters.model)
         recorder = Recorder(parameters.database)
-        make_folder(recorder.paths, recorder.paths.shards)
         return cls(
             parameters=parameters,
             steps=steps,
             run_id=run_id,
             name=name,
             recorder=recorder,
+            folder=settle(recorder.paths, parameters.shards),
             checkpoint=checkpoint,
             model_digest=read_digest(checkpoint),
             hops=HopSettings(
@@ -82,11 +85,6 @@ class Context:
             ),
             percolation=PercolationSettings(),
         )
-
-    @property
-    def folder(self) -> str:
-        """The folder of the shards."""
-        return str(self.recorder.paths.shards)
 
     def hops_key(self, candidate: Candidate) -> str:
         """Return the key of a candidate's hops and descriptors."""
