@@ -1,4 +1,4 @@
-"""What a results folder may be called: a path, or a URI of a store that pyarrow reaches and without a secret in it."""
+"""What a results folder may be called: a path, or the URI of a store, without a secret in it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def options_of(folder: str) -> dict[str, str]:
 
 
 def _parts(text: str, scheme: str, kind: _Kind) -> tuple[str, str, dict[str, str]]:
-    """Return server, path and options of a URI. No message repeats it: who knows where a secret stands in it."""
+    """Return server, path and options of a URI. No message repeats it: a secret may stand anywhere in it."""
     try:
         parts = urlsplit(text)
     except ValueError:

@@ -28,6 +28,7 @@ KEY = "its-own-key"
 PATIENCE_S, POLL_S = 60.0, 0.1
 FAULT = "<?xml version='1.0'?><Error><Code>{code}</Code><Message>{code}</Message></Error>"
 RESET = "reset"
+ALL_METHODS = ("PUT", "GET", "HEAD", "DELETE", "POST")
 OF_A_HOP = {"content-length", "connection", "transfer-encoding"}
 STATUS = {"SlowDown": 503, "InternalError": 500, "AccessDenied": 403}
 AT_HOME = {
@@ -97,7 +98,7 @@ class Gate:
     store: Store
     port: int
     faults: list[str] = field(default_factory=list)
-    methods: tuple[str, ...] = ("PUT", "GET", "HEAD", "DELETE", "POST")
+    methods: tuple[str, ...] = ALL_METHODS
     asked: int = 0
 
     def uri(self, prefix: str) -> str:
