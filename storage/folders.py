@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 # Of the SDK's own attempts, before ours: they go on within one upload of many parts.
 SDK_ATTEMPTS = 3
 DELETED_AT_ONCE = 8
+ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+"""What AWS's own tools read where no endpoint is given, the first one before the second."""
 
 
 class Place(Protocol):
@@ -277,12 +279,16 @@ def _s3(folder: str) -> tuple[FileSystem, str]:
 
     options, parts = options_of(folder), urlsplit(folder)
     endpoint, region = options.get("endpoint_override"), options.get("region")
+    scheme = options.get("scheme", "https")
+    named = next((os.environ[name] for name in ENDPOINT_VARIABLES if os.environ.get(name)), None)
+    if endpoint is None and named is not None:
+        endpoint, scheme = urlsplit(named).netloc.rpartition("@")[2], urlsplit(named).scheme
     if region is None and endpoint is None:
         region = resolve_s3_region(parts.netloc)
     system = S3FileSystem(
         region=region,
         endpoint_override=endpoint,
-        scheme=options.get("scheme", "https"),
+        scheme=scheme,
         force_virtual_addressing=options.get("force_virtual_addressing", "false").lower() == "true",
         tls_ca_file_path=options.get("tls_ca_file_path"),
         retry_strategy=AwsStandardS3RetryStrategy(max_attempts=SDK_ATTEMPTS),

@@ -135,6 +135,13 @@ def test_a_bucket_that_is_not_there_is_named(store, make):
     assert time.monotonic() - started < 5
 
 
+@pytest.mark.parametrize("name", folders.ENDPOINT_VARIABLES)
+def test_the_endpoint_may_come_from_the_environment(store, make, tmp_path, monkeypatch, name):
+    monkeypatch.setenv(name, f"http://{store.endpoint}")
+    write_shard(within(f"s3://{BUCKET}/{tmp_path.name}", "a.parquet"), [make.hop()])
+    assert store.names(tmp_path.name) == ["a.parquet"]
+
+
 def test_an_endpoint_that_does_not_answer_is_named(gate):
     folder = f"s3://bucket/x?endpoint_override=127.0.0.1:{free_port()}&scheme=http"
     with pytest.raises(FolderError, match=r"cannot be reached: .*endpoint_override"):
