@@ -9,7 +9,6 @@ from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from flows.collecting import UNTRUSTED
@@ -18,6 +17,7 @@ from flows.inference import PredictParameters, in_groups
 from flows.planning import Plan, barriers_of, is_whole, plan
 from flows.progress import reporter
 from storage.errors import ShardError
+from storage.folders import place
 from storage.quarantine import sift
 from storage.records import (
     Candidate,
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
 
     from flows.context import Context
     from models.checkpoints import Checkpoint
+    from storage.folders import Place
     from storage.heads import Head
     from storage.shards import ShardInfo
 
@@ -151,7 +152,7 @@ class Pass:
         for piece, batch in over_pool(context, "percolate", percolate_batch, work, _whole, unpercolated):
             error = record_batch(context, batch)
             if error is not None:
-                self._set_apart(piece.stem, Stage.PERCOLATION, error, Path(piece.predictions))
+                self._set_apart(piece.stem, Stage.PERCOLATION, error, place(piece.predictions))
             context.recorder.publish(min_interval_s=PUBLISH_INTERVAL_S)
             reporter().advance(PERCOLATION, piece.n_materials)
 
@@ -227,7 +228,7 @@ class Pass:
         return described
 
     def _through(
-        self, batches: Iterable[Batch], predict: Callable[[Batch], Sequence[Path | ShardInfo]]
+        self, batches: Iterable[Batch], predict: Callable[[Batch], Sequence[Place | ShardInfo]]
     ) -> Iterator[PercolateWork]:
         """Record what is predicted of each batch; yield what percolation needs of it."""
         context = self.context
@@ -247,14 +248,14 @@ class Pass:
         predict = partial(predict_batch, folder=context.folder, checkpoint=self.loading.result())
         return context.steps.here("predict", predict, batch.stem).shards
 
-    def _predicted_there(self, batch: Batch) -> Sequence[Path | ShardInfo]:
+    def _predicted_there(self, batch: Batch) -> Sequence[Place | ShardInfo]:
         """Return the shards of what somebody else predicted; where they are not to be seen, predict here."""
         name = predictions_stem(batch.stem, self.context.model_digest)
         tables = (Prediction.table, StageResult.table)
         found = [shard_path(self.context.folder, name, table) for table in tables]
         return found if all(path.exists() for path in found) else self._predict_here(batch)
 
-    def _set_apart(self, stem: str, stage: Stage, error: ShardError, *read: Path) -> None:
+    def _set_apart(self, stem: str, stage: Stage, error: ShardError, *read: Place) -> None:
         """Keep in mind whom a shard that cannot be trusted is about, and move aside what else is damaged."""
         is_whole(self.context, stem)
         sift([path for path in read if path.exists()], self.context.recorder.paths.quarantine)

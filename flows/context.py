@@ -9,9 +9,9 @@ from flows.running.steps import WorkerLostError
 from models.locate import find_checkpoint, read_digest
 from storage.errors import ShardError, StorageError
 from storage.heads import Head
-from storage.places import make_folder
 from storage.recorder import Recorder
 from storage.records import Candidate
+from storage.results_folder import settle
 from tasks.stage_keys import HopSettings, PercolationSettings, prediction_key
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ class Context:
         Identifier of the run, and what people call it.
     recorder : Recorder
         Writes results.
+    folder : str
+        Where shards lie: a path or a URI.
     checkpoint : Path
         Folder of the model.
     model_digest : str
@@ -76,6 +78,7 @@ class Context:
     run_id: str
     name: str
     recorder: Recorder
+    folder: str
     checkpoint: Path
     model_digest: str
     hops: HopSettings
@@ -91,16 +94,16 @@ class Context:
         name: str,
         elsewhere: Elsewhere | None = None,
     ) -> Context:
-        """Find the checkpoint and settle the settings. Nothing is computed or written but an empty folder."""
+        """Find the checkpoint, and settle the settings and where shards lie. Nothing is computed."""
         checkpoint = find_checkpoint(parameters.model)
         recorder = Recorder(parameters.database)
-        make_folder(recorder.paths, recorder.paths.shards)
         return cls(
             parameters=parameters,
             steps=steps,
             run_id=run_id,
             name=name,
             recorder=recorder,
+            folder=settle(recorder.paths, parameters.shards),
             checkpoint=checkpoint,
             model_digest=read_digest(checkpoint),
             hops=HopSettings(
@@ -113,11 +116,6 @@ class Context:
             percolation=PercolationSettings(),
             elsewhere=elsewhere,
         )
-
-    @property
-    def folder(self) -> str:
-        """The folder of the shards."""
-        return str(self.recorder.paths.shards)
 
     def whole(self, heads: Sequence[Head]) -> list[Candidate]:
         """Return some candidates with their structures, in their order; no more than a block at a time.

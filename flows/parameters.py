@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from storage.folder_names import PATTERN, normalised
 from storage.records import Reason
 from tasks.candidates.materials_project_query import MaterialsProjectQuery, WorkingIon
 from tasks.candidates.optimade import OptimadeQuery
@@ -17,10 +18,9 @@ QUERIES: dict[str, type[Query]] = {"mp": MaterialsProjectQuery, "optimade": Opti
 """The remote databases by their names, and what may be asked of each: parameters have a field a name."""
 
 IDLE = frozenset(
-    {
-        "database", "batch_size", "workers", "runner", "scheduler", "inference", "retry", "time_limit_s", "sync",
-    }
-)  # fmt: skip
+    {"database", "shards", "batch_size", "workers", "runner", "scheduler", "inference"}
+    | {"retry", "time_limit_s", "sync"}
+)
 """Parameters of a screening that decide nothing of its results."""
 
 MP_FIELD = Field(
@@ -134,6 +134,13 @@ class ScreenParameters(Asking):
         title="Database",
         description="DuckDB file that the results are published to, beside its working folder FILE.work.",
     )
+    shards: Annotated[str, Field(json_schema_extra={"pattern": PATTERN})] | None = Field(
+        default=None,
+        title="Results folder",
+        description="Where batches of results travel from workers to the database: a path, or the URI of an "
+        "object store as in s3://bucket/prefix, without keys. Left out: the last one that was given for the "
+        "database, or else FILE.work/shards.",
+    )
     mp: MaterialsProjectQuery = MP_FIELD
     optimade: OptimadeQuery = OPTIMADE_FIELD
     sync: bool = Field(
@@ -235,6 +242,12 @@ class ScreenParameters(Asking):
         description="Identifier of a run that was cut off, its beginning, or 'latest'. What decides its "
         "results is taken from the run.",
     )
+
+    @field_validator("shards")
+    @classmethod
+    def _shards_can_be_named_so(cls, shards: str | None) -> str | None:
+        # Its errors are no values' errors: pydantic would tell what was given, be it a password.
+        return None if shards is None else normalised(shards)
 
     @model_validator(mode="after")
     def _path_goes_with_files(self) -> ScreenParameters:

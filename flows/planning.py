@@ -14,9 +14,9 @@ from tasks.workers import predictions_stem, shard_path
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-    from pathlib import Path
 
     from flows.context import Context
+    from storage.folders import Place
     from storage.heads import Head
 
 
@@ -82,7 +82,7 @@ def _already_predicted(context: Context, batches: Mapping[str, Sequence[Head]]) 
     return frozenset(stem for stem, shard in shards.items() if sift([shard], quarantine))
 
 
-def barriers_of(context: Context, stem: str) -> Path:
+def barriers_of(context: Context, stem: str) -> Place:
     """Return where the barriers of a batch lie."""
     return shard_path(context.folder, predictions_stem(stem, context.model_digest), Prediction.table)
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from storage.connections import attach, explaining
 from storage.database import DEFAULT_WAIT_S, locked
-from storage.errors import DatabaseMissingError, ForeignCopyError, StorageError
+from storage.errors import DatabaseMissingError, FolderError, ForeignCopyError, StorageError
 from storage.fingerprints import check_copy
 from storage.inspection import inspect
 from storage.merging import NUMBERED, WITHOUT_KEY
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
     import duckdb
 
+    from storage.folders import ShardFile
     from storage.places import DatabasePaths
-    from storage.shard_files import ShardFile
 
 _NAMED = 5
 _RESTORE = (
@@ -217,8 +217,11 @@ def _dangling(rows: list[tuple[Any, ...]], what: str, missing: str, remedy: str)
 
 def _shards(paths: DatabasePaths, connection: duckdb.DuckDBPyConnection) -> list[Finding]:
     """Look at the shards: whether they are whole, and whether anything refers to them."""
-    files = shard_files(paths, connection)
-    damaged = damage_of(files.needed)
+    try:
+        files = shard_files(paths, connection)
+        damaged = damage_of(files.needed)
+    except FolderError as error:
+        return [Finding("shards there", False, str(error), "what the message says, then check again")]
     listed = tuple(_listed(one, reason) for one, reason in damaged)
     vacuum = f"`lihop db vacuum --db {paths.published}` removes them"
     return [

@@ -11,17 +11,19 @@ import pyarrow as pa
 
 from storage.database import DEFAULT_WAIT_S, publish, writing
 from storage.errors import DatabaseMissingError, StorageError
+from storage.folders import remove
+from storage.folders import there as shards_there
 from storage.history import matching_run
 from storage.records import Reason
+from storage.results_folder import shards_of
 from storage.shard_files import READ_AGAIN, total
-from storage.shard_files import there as shards_there
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from storage.folders import ShardFile
     from storage.places import DatabasePaths
-    from storage.shard_files import ShardFile
 
 _OF_RUNS = ("runs", "run_materials", "run_failures")
 _UNDER_KEYS = ("hops", "predictions", "percolation", "stage_results")
@@ -107,15 +109,16 @@ def delete_runs(
                 f"{', '.join(unfinished)} never ended, and may still be at work; wait for it, or give "
                 "--force if its process is dead"
             )
+        # Looked at before anything is deleted: a store that cannot be reached leaves all as it was.
+        present = shards_there(shards_of(paths)) if results else []
         rows, stems = _delete(connection, run_ids, results=results, keep=dry_run)
         # Under the lock: whoever records next may write, and name, shards of the same names again.
-        files = _files_of(paths, stems)
+        files = _of_batches(present, stems)
         if not dry_run:
-            # Kills from here on leave files that `lihop db vacuum` removes.
-            for one in files:
-                one.path.unlink(missing_ok=True)
             for run in run_ids:
                 _manifest(paths, run).unlink(missing_ok=True)
+            # Kills from here on leave files that `lihop db vacuum` removes.
+            remove(files)
     if not dry_run:
         publish(paths, wait_s)
     return Deleted(run_ids, rows, len(files), total(files), done=not dry_run)
@@ -180,10 +183,10 @@ def _named(connection: duckdb.DuckDBPyConnection) -> set[str]:
     return {str(row[0]) for row in rows}
 
 
-def _files_of(paths: DatabasePaths, stems: Sequence[str]) -> list[ShardFile]:
+def _of_batches(present: Sequence[ShardFile], stems: Sequence[str]) -> list[ShardFile]:
     """Return the shards of some batches that would be read again."""
     names = {f"{stem}.{table}.parquet" for stem in stems for table in READ_AGAIN}
-    return [one for one in shards_there(paths.shards) if one.path.name in names]
+    return [one for one in present if one.path.name in names]
 
 
 def _manifest(paths: DatabasePaths, run_id: str) -> Path:

@@ -20,17 +20,19 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from storage.folders import Place, RemoteFile
+
 _SHAPE_KEY = b"lihop.shape"
 
 
 def write_descriptor_shard(
-    path: Path, keys: Sequence[DescriptorKey], groups: Mapping[str, NDArray[np.floating[Any]]]
+    path: Path | RemoteFile, keys: Sequence[DescriptorKey], groups: Mapping[str, NDArray[np.floating[Any]]]
 ) -> ShardInfo:
     """Write one row a hop and one float32 column a descriptor group.
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
         Where to write.
     keys : sequence of DescriptorKey
         The hops, in the order of the arrays' first axis.
@@ -51,7 +53,7 @@ def write_descriptor_shard(
 
 
 def read_descriptor_shard(
-    path: Path, digest: str | None = None
+    path: Place, digest: str | None = None
 ) -> tuple[list[DescriptorKey], dict[str, NDArray[np.float32]]]:
     """Read and verify a descriptor shard.
 

@@ -43,6 +43,10 @@ class ShardError(StorageError):
     """A shard is missing, truncated, damaged or foreign."""
 
 
+class FolderError(StorageError):
+    """A results folder is not allowed, or cannot be reached, read or written."""
+
+
 class QueryError(StorageError, ValueError):
     """A question cannot be answered: bad SQL, an unknown column, or not a read."""
 

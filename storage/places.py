@@ -67,8 +67,13 @@ class DatabasePaths:
 
     @property
     def shards(self) -> Path:
-        """Return the folder for shards."""
+        """Return the folder for shards, unless they lie elsewhere: see `storage.results_folder`."""
         return self.work / "shards"
+
+    @property
+    def shards_note(self) -> Path:
+        """Return the file that tells where shards lie, if they lie elsewhere."""
+        return self.work / "shards.json"
 
     @property
     def entries(self) -> Path:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from storage import atomic
 from storage.errors import ShardError
+from storage.folders import move_aside
 from storage.shards import unseal
 from storage.snapshot_files import stamp
 
@@ -15,13 +15,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from storage.folders import Place
 
-def set_aside(shard: Path, folder: Path, reason: str) -> Path | None:
-    """Move a shard into quarantine, with a note beside it.
+
+def set_aside(shard: Place, folder: Path, reason: str) -> Path | None:
+    """Move a shard into quarantine, which is local wherever shards lie, with a note beside it.
 
     Parameters
     ----------
-    shard : Path
+    shard : Path or RemoteFile
         The shard; one that is not there is not moved.
     folder : Path
         The quarantine.
@@ -41,11 +43,11 @@ def set_aside(shard: Path, folder: Path, reason: str) -> Path | None:
         target.with_name(f"{target.name}.txt"),
         f"shard: {shard}\nreason: {reason}\nmoved at: {datetime.now(UTC).isoformat()}\n",
     )
-    shutil.move(shard, target)
+    move_aside(shard, target)
     return target
 
 
-def sift(shards: Iterable[Path], folder: Path) -> bool:
+def sift(shards: Iterable[Place], folder: Path) -> bool:
     """Move those of some shards aside that are damaged; return whether all are there and whole."""
     whole = True
     for shard in shards:

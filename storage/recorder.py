@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import duckdb
@@ -16,15 +15,20 @@ from storage.columns import row_type_of, rows_to_table, table_to_rows
 from storage.connections import transaction
 from storage.database import DEFAULT_WAIT_S, publish, writing
 from storage.errors import ManifestMismatchError, RefusedRowsError, ShardError, StorageError
+from storage.folders import place
 from storage.heads import HEAD_COLUMNS, Head
 from storage.merging import merge
 from storage.places import DatabasePaths, paths_of
 from storage.quarantine import set_aside
 from storage.records import Candidate, Row, Run
+from storage.results_folder import shards_of
 from storage.shards import ShardInfo, read_shard
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from storage.folders import RemoteFile
 
 R = TypeVar("R", bound=Row)
 
@@ -56,7 +60,7 @@ class Recorder:
 
     def record(
         self,
-        shards: Sequence[Path | ShardInfo] = (),
+        shards: Sequence[Path | RemoteFile | ShardInfo] = (),
         rows: Sequence[Row] = (),
         healed: Collection[str] = (),
     ) -> dict[str, int]:
@@ -66,7 +70,7 @@ class Recorder:
 
         Parameters
         ----------
-        shards : sequence of Path or ShardInfo
+        shards : sequence of Path, RemoteFile or ShardInfo
             Shards of any tables; with a ShardInfo the digest that the writer reported is checked too.
         rows : sequence of Row
             Rows of any tables.
@@ -82,6 +86,8 @@ class Recorder:
         ------
         ShardError
             When a shard cannot be trusted; nothing is recorded then, and the shard is moved into quarantine.
+        FolderError
+            When the store that they lie in refuses, or fails again and again; nothing is recorded then.
         RefusedRowsError
             When a row breaks a constraint; nothing is recorded then.
         """
@@ -119,6 +125,7 @@ class Recorder:
         manifest = self.paths.manifests / f"{run.run_id}.json"
         content = run.model_dump(mode="json", exclude={"settings_json"})
         content["settings"] = _settings(run)
+        content["shards"] = str(shards_of(self.paths))
         atomic.write_text(manifest, json.dumps(content, indent=2, sort_keys=True) + "\n")
 
     def finish_run(
@@ -251,12 +258,14 @@ def _after_all_others(connection: duckdb.DuckDBPyConnection, run: Run) -> Run:
     return run.model_copy(update={"started_at": last.replace(tzinfo=UTC) + timedelta(microseconds=1)})
 
 
-def _from_shards(shards: Iterable[Path | ShardInfo], quarantine: Path) -> list[tuple[str, pa.Table]]:
+def _from_shards(
+    shards: Iterable[Path | RemoteFile | ShardInfo], quarantine: Path
+) -> list[tuple[str, pa.Table]]:
     """Read and verify shards; those that cannot be trusted are moved aside, all of them, and told of."""
     tables = []
     faults = []
     for given in shards:
-        path, digest = (given.path, given.digest) if isinstance(given, ShardInfo) else (Path(given), None)
+        path, digest = (given.path, given.digest) if isinstance(given, ShardInfo) else (place(given), None)
         try:
             shard = read_shard(path, digest)
         except ShardError as error:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from storage.errors import ShardError
+from storage.folders import ShardFile, there
 from storage.records import Candidate, DescriptorKey, Hop
+from storage.results_folder import shards_of
 from storage.shards import unseal
 
 if TYPE_CHECKING:
     from collections.abc import Collection
-    from pathlib import Path
 
     import duckdb
 
@@ -23,15 +23,6 @@ if TYPE_CHECKING:
 READ_AGAIN = (Candidate.table, Hop.table, DescriptorKey.table)
 _SUFFIX = ".parquet"
 _OURS = re.compile(r"(hops|candidates|lost)-[0-9a-f]+\.([\w.]+\.)?\w+\.parquet")
-
-
-@dataclass(frozen=True)
-class ShardFile:
-    """A file among the shards: its path, size in bytes, and when it was written."""
-
-    path: Path
-    bytes: int
-    written_at: datetime
 
 
 @dataclass(frozen=True)
@@ -78,6 +69,11 @@ def shard_files(
         Its working file.
     ignore_runs : bool
         Take runs that never ended for dead, and nothing to be in use.
+
+    Raises
+    ------
+    FolderError
+        When they lie in a store that refuses, or fails again and again.
     """
     named = {
         str(name)
@@ -85,9 +81,9 @@ def shard_files(
             "SELECT DISTINCT shard FROM stage_results WHERE shard IS NOT NULL"
         ).fetchall()
     }
-    at_work = not ignore_runs and _any_unfinished(connection)
+    at_work = not ignore_runs and any_unfinished(connection)
     sorted_: dict[str, list[ShardFile]] = {"needed": [], "spent": [], "orphaned": [], "in_use": []}
-    for one in there(paths.shards):
+    for one in there(shards_of(paths)):
         kind = _kind(one.path.name, named)
         if kind != "needed" and at_work:
             kind = "in_use"
@@ -109,16 +105,6 @@ def damage_of(files: Collection[ShardFile]) -> list[tuple[ShardFile, str]]:
     return found
 
 
-def there(folder: Path) -> list[ShardFile]:
-    """Return the files in a folder, by name."""
-    found = []
-    for path in sorted(folder.glob("*")) if folder.is_dir() else []:
-        if path.is_file():
-            state = path.stat()
-            found.append(ShardFile(path, state.st_size, datetime.fromtimestamp(state.st_mtime, UTC)))
-    return found
-
-
 def _kind(name: str, named: Collection[str]) -> str:
     """Return whether a file is needed, spent or orphaned."""
     stem = _stem(name)
@@ -136,7 +122,7 @@ def _stem(name: str) -> str:
     return name.split(".", maxsplit=1)[0]
 
 
-def _any_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
+def any_unfinished(connection: duckdb.DuckDBPyConnection) -> bool:
     """Tell whether a run never ended; such a run may still be at work."""
     found = connection.execute("SELECT 1 FROM runs WHERE status = 'running' LIMIT 1").fetchone()
     return found is not None

@@ -8,19 +8,21 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from storage import atomic
 from storage.columns import SCHEMA_VERSION, conform, row_type_of, rows_to_table, table_to_rows
 from storage.errors import ShardError
+from storage.folders import place, write
 from storage.records import Row
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
+
+    from storage.folders import Place, RemoteFile
 
 R = TypeVar("R", bound=Row)
 
@@ -36,7 +38,7 @@ _DIGEST_KEY = b"lihop.digest"
 class ShardInfo:
     """What travels between tasks in place of rows."""
 
-    path: Path
+    path: Place
     table: str
     rows: int
     digest: str
@@ -50,12 +52,14 @@ class Shard:
     data: pa.Table
 
 
-def write_shard(path: Path, rows: Sequence[Row] | pa.Table, table: str | None = None) -> ShardInfo:
+def write_shard(
+    path: Path | RemoteFile, rows: Sequence[Row] | pa.Table, table: str | None = None
+) -> ShardInfo:
     """Write rows of one table to a Parquet shard, atomically and durably.
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
         Where to write; parent folders are made, an existing file is replaced.
     rows : sequence of Row, or pyarrow.Table
         Rows of one type, or an Arrow table with the columns of `table`.
@@ -82,12 +86,12 @@ def write_shard(path: Path, rows: Sequence[Row] | pa.Table, table: str | None = 
     return seal(path, data, row_type.table)
 
 
-def read_shard(path: Path, digest: str | None = None) -> Shard:
+def read_shard(path: Place, digest: str | None = None) -> Shard:
     """Read and verify a shard of one table.
 
     Parameters
     ----------
-    path : Path
+    path : Path or RemoteFile
         The shard.
     digest : str, optional
         The digest that its writer reported, when known.
@@ -97,6 +101,8 @@ def read_shard(path: Path, digest: str | None = None) -> Shard:
     ShardError
         When the shard is missing, truncated, damaged, foreign, of another schema version, or not the one
         that was reported.
+    FolderError
+        When the store that it lies in refuses, or fails again and again.
     """
     shard = unseal(path, digest)
     try:
@@ -106,7 +112,7 @@ def read_shard(path: Path, digest: str | None = None) -> Shard:
     return Shard(shard.info, data)
 
 
-def read_rows(path: Path, row_type: type[R], digest: str | None = None) -> list[R]:
+def read_rows(path: Place, row_type: type[R], digest: str | None = None) -> list[R]:
     """Read and verify a shard as validated rows of one type."""
     shard = read_shard(path, digest)
     if shard.info.table != row_type.table:
@@ -114,7 +120,7 @@ def read_rows(path: Path, row_type: type[R], digest: str | None = None) -> list[
     return table_to_rows(shard.data, row_type)
 
 
-def seal(path: Path, data: pa.Table, table: str) -> ShardInfo:
+def seal(path: Path | RemoteFile, data: pa.Table, table: str) -> ShardInfo:
     """Write an Arrow table as a shard, with the metadata and the digest that `unseal` checks."""
     sink = pa.BufferOutputStream()
     with pq.ParquetWriter(sink, data.schema, compression="zstd") as writer:
@@ -132,11 +138,12 @@ def seal(path: Path, data: pa.Table, table: str) -> ShardInfo:
     start = content.rindex(_MARK + _BLANK) + len(_MARK)
     digest = hashlib.sha256(content).hexdigest()
     content[start : start + len(_BLANK)] = digest.encode()
-    atomic.write_bytes(Path(path), bytes(content))
-    return ShardInfo(path=Path(path), table=table, rows=data.num_rows, digest=digest)
+    target = place(path)
+    write(target, bytes(content))
+    return ShardInfo(path=target, table=table, rows=data.num_rows, digest=digest)
 
 
-def unseal(path: Path, digest: str | None = None) -> Shard:
+def unseal(path: Place, digest: str | None = None) -> Shard:
     """Read a shard of any table and check its digest, version and row count; the columns stay unchecked."""
     content = _read(path)
     found = _verify(path, content)
@@ -159,7 +166,7 @@ def unseal(path: Path, digest: str | None = None) -> Shard:
         )
     if rows != data.num_rows:
         raise ShardError(f"{path}: holds {data.num_rows} rows but announces {rows}; recompute it")
-    return Shard(ShardInfo(path=Path(path), table=table, rows=rows, digest=found), data)
+    return Shard(ShardInfo(path=path, table=table, rows=rows, digest=found), data)
 
 
 def _named(table: str | None) -> str:
@@ -169,10 +176,10 @@ def _named(table: str | None) -> str:
     return table
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Place) -> bytes:
     """Return the bytes of a Parquet file, whole as far as its first and last bytes tell."""
     try:
-        content = Path(path).read_bytes()
+        content = path.read_bytes()
     except OSError as error:
         raise ShardError(f"{path}: cannot be read: {error.strerror}; recompute it") from error
     if not content.startswith(b"PAR1"):
@@ -182,7 +189,7 @@ def _read(path: Path) -> bytes:
     return content
 
 
-def _verify(path: Path, content: bytes) -> str:
+def _verify(path: Place, content: bytes) -> str:
     """Return the digest that a shard carries, after checking it against the bytes."""
     start = content.rfind(_MARK) + len(_MARK)
     if start < len(_MARK):

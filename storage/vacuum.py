@@ -10,8 +10,9 @@ from storage import atomic
 from storage.connections import ALIAS, attach, connect, quoted
 from storage.database import DEFAULT_WAIT_S, STORAGE_VERSION, fresh, publish, writing
 from storage.errors import DatabaseMissingError, StorageError
+from storage.folders import remove
 from storage.inspection import Inspected, inspect
-from storage.shard_files import ShardFile, shard_files, total
+from storage.shard_files import shard_files, total
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -67,7 +68,7 @@ def vacuum(paths: DatabasePaths, *, force: bool = False, wait_s: float = DEFAULT
         _rebuild(paths)
         # Only now: a file that is needed must not go before what needs it is known to be whole.
         removed = [*files.spent, *files.orphaned]
-        _remove(removed)
+        remove(removed)
     publish(paths, wait_s)
     after = paths.working.stat().st_size
     left = total([*files.needed, *files.in_use])
@@ -104,9 +105,3 @@ def _check_same(expected: Inspected, found: Inspected, path: Path) -> None:
         f"{path} was not rebuilt, since the copy differs: rows {expected.facts.rows} became "
         f"{found.facts.rows}; differing are {differing[:3]}. The file is as it was; report this"
     )
-
-
-def _remove(files: list[ShardFile]) -> None:
-    """Remove files; one that is gone is fine."""
-    for one in files:
-        one.path.unlink(missing_ok=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from storage.descriptor_shards import read_descriptor_shard, write_descriptor_shard
+from storage.folders import place, within
 from storage.records import Candidate, DescriptorKey, Hop, Prediction, Stage, StageResult
 from storage.shards import ShardInfo, read_rows, write_shard
 from tasks.batches import prepare
@@ -20,9 +20,11 @@ from tasks.stage_keys import prediction_key
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from models.checkpoints import Checkpoint
     from models.predictor import Predictions
+    from storage.folders import RemoteFile
     from storage.records import Row
     from tasks.candidates.cleaning import CleaningSettings
     from tasks.candidates.source import Source, SourceItem
@@ -84,9 +86,9 @@ class PercolateWork:
     folder: str
 
 
-def shard_path(folder: str | Path, stem: str, table: str) -> Path:
+def shard_path(folder: str | Path, stem: str, table: str) -> Path | RemoteFile:
     """Return where a batch's shard of one table lies."""
-    return Path(folder) / f"{stem}.{table}.parquet"
+    return within(folder, f"{stem}.{table}.parquet")
 
 
 def stem_of(kind: str, keys: Sequence[str]) -> str:
@@ -119,7 +121,7 @@ def prepare_batch(work: PrepareWork) -> Batch:
 
 def featurize_batch(work: FeaturizeWork) -> Batch:
     """Find and describe the hops of a batch of candidates."""
-    candidates = read_rows(Path(work.candidates), Candidate)
+    candidates = read_rows(place(work.candidates), Candidate)
     done = featurize(candidates, work.hops, work.stem, work.time_limit_s)
     shards = write_rows(work.folder, work.stem, done.hops, done.failures, done.results)
     if done.keys:
@@ -183,7 +185,7 @@ def percolate_batch(work: PercolateWork) -> Batch:
     """Work out the percolation of a batch's materials."""
     candidates = read_rows(shard_path(work.folder, work.stem, Candidate.table), Candidate)
     hops = read_rows(shard_path(work.folder, work.stem, Hop.table), Hop)
-    predictions = read_rows(Path(work.predictions), Prediction)
+    predictions = read_rows(place(work.predictions), Prediction)
     residuals = Residuals(work.hop_residual_log_std, work.material_residual_log_std, follow_intervals=True)
     done = percolate_all(candidates, hops, predictions, work.settings, residuals)
     stem = f"{work.stem}.{work.model_digest[:12]}.percolation"

@@ -11,7 +11,7 @@ from flows.cli.errors import NOTHING_USABLE, UsageError
 from flows.cli.output import print_json, print_table
 from flows.cli.results import Database, Json
 from flows.settings import resolve
-from storage import checks, snapshots, vacuum
+from storage import checks, moving, snapshots, vacuum
 from storage.places import paths_of
 from storage.snapshot_files import kept_in
 
@@ -37,7 +37,8 @@ database_app = typer.Typer(
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     for name, command in (
-        ("check", check), ("vacuum", vacuum_database), ("snapshot", snapshot), ("restore", restore)
+        ("check", check), ("vacuum", vacuum_database), ("shards", shards), ("snapshot", snapshot),
+        ("restore", restore),
     ):  # fmt: skip
         database_app.command(name)(command)
     app.add_typer(database_app, name="db")
@@ -85,6 +86,26 @@ def vacuum_database(
             f"{done.shards_in_use} shards were left to runs that have not ended (`lihop runs list` names "
             "them). If they are dead, --force removes these too."
         )
+
+
+def shards(
+    move_to: Annotated[
+        str | None,
+        typer.Option(help="Results folder to move them to: a path, or a URI as in s3://bucket/prefix."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Move them also while a run has not ended: its process is dead.")
+    ] = False,
+    database: Database = None,
+    as_json: Json = False,
+) -> None:
+    """Say where shards lie, or move those that are read again to another results folder."""
+    found = moving.move_shards(_paths(database), move_to, force=force)
+    if as_json:
+        print_json(found.as_dict())
+        return
+    print(f"Results folder: {found.given}")
+    print(f"{found.n_shards} shards ({found.bytes} bytes) that later runs read lie in {found.shards}.")
 
 
 def snapshot(

@@ -127,6 +127,28 @@ def check_database() -> Check:
     return Check("database", True, f"{len(rows)} materials in {path}")
 
 
+def check_shards() -> Check:
+    """Look whether the results folder can be written, read and deleted in."""
+    from storage.errors import StorageError
+    from storage.folder_names import is_remote
+    from storage.folders import try_out
+    from storage.places import paths_of
+    from storage.results_folder import remembered
+
+    settings = resolve({})
+    try:
+        noted = remembered(paths_of(settings.database))
+        folder = settings.shards if noted is None else noted.shards
+        if folder is None:
+            return Check("results folder", True, "beside the database")
+        if not is_remote(folder) and not Path(folder).exists():
+            return Check("results folder", True, f"{folder}, made once it is needed")
+        try_out(folder)
+    except StorageError as error:
+        return Check("results folder", False, str(error), "what the message says, or another --shards")
+    return Check("results folder", True, f"files can be written and read in {folder}")
+
+
 def check_data() -> Check:
     """Look for the data set that training needs."""
     from tasks.datasets import devi2025
@@ -140,5 +162,11 @@ def check_data() -> Check:
     return Check("devi2025", True, str(folder))
 
 
-NEEDED: tuple[Callable[[], Check], ...] = (check_python, check_packages, check_model, check_disk)
+NEEDED: tuple[Callable[[], Check], ...] = (
+    check_python,
+    check_packages,
+    check_model,
+    check_disk,
+    check_shards,
+)
 OPTIONAL: tuple[Callable[[], Check], ...] = (check_database, check_data, check_accelerator)
