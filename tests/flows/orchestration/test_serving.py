@@ -101,10 +101,10 @@ class TestServed:
     def test_what_is_asked_for_is_screened(self, served):
         identifier = served.start(served.deployment("screen-cathodes", "custom"), **SMALL)
         run = served.over(identifier)
-        assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li reference"), served.logs()
+        assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li reference, first 2"), served.logs()
         with duckdb.connect(str(served.folder / "lihop.duckdb"), read_only=True) as connection:
             assert connection.execute("SELECT count(*) FROM rankings").fetchone() == (2,)
-        assert {"ranking", "screening-summary"} <= served.artifacts().keys()
+        assert {"ranking", "screening-summary", "failures", "progress-reading"} <= served.artifacts().keys()
         said = served.log_of(identifier)
         assert max(line["level"] for line in said) <= 20
         assert not any("Traceback" in line["message"] for line in said)
