@@ -25,7 +25,7 @@ STATES = {"charged": "charged", "both": "both states"}
 
 
 def run_name(parameters: ScreenParameters) -> str:
-    """Return what people call a screening: ``Li mp electrodes, chemsys Li-Co-O, first 100``.
+    """Return what people call a screening: ``Li mp electrodes, Co-Li-O, first 100``.
 
     Parameters
     ----------

@@ -105,10 +105,10 @@ class TestServed:
     def test_what_is_asked_for_is_screened(self, served):
         identifier = served.start(served.deployment("screen-cathodes", "custom"), **SMALL)
         run = served.over(identifier)
-        assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li reference"), served.logs()
+        assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li reference, first 2"), served.logs()
         with duckdb.connect(str(served.folder / "lihop.duckdb"), read_only=True) as connection:
             assert connection.execute("SELECT count(*) FROM rankings").fetchone() == (2,)
-        assert {"ranking", "screening-summary"} <= served.artifacts().keys()
+        assert {"ranking", "screening-summary", "failures", "progress-reading"} <= served.artifacts().keys()
         # Its barriers were predicted in the pool for that, below it in the UI.
         gpu = served.deployment("predict-barriers", "gpu")["id"]
         asked = {"flow_runs": {"deployment_id": {"any_": [gpu]}}}
