@@ -20,8 +20,6 @@ from tests.faults import kill_commands, kill_served
 from tests.faults.kill_cases import (
     BATCHES,
     COMMANDS,
-    FLOW,
-    FLOW_PLAIN,
     FOUND_WITHIN_S,
     SERVED,
     Outcome,
@@ -120,14 +118,8 @@ def _total(found: Mapping[Case, Outcome], name: str) -> int:
 
 def _cells(case: Case, one: Outcome) -> list[str]:
     counts = [str(one.rows_lost), str(one.rows_doubled), str(one.recomputed)]
-    return [case.what, str(case.moment), _found(case, one), one.completed_by, *counts]
-
-
-def _found(case: Case, one: Outcome) -> str:
-    """Say how long it took until the death was known."""
-    if one.completed_by == "itself":
-        return "went on"
-    return "at once" if case.what in {FLOW, FLOW_PLAIN} else f"{one.found_s:.1f}"
+    found = "went on" if one.completed_by == "itself" else f"{one.found_s:.1f}"
+    return [case.what, str(case.moment), found, one.completed_by, *counts]
 
 
 def _row(cells: list[str] | tuple[str, ...]) -> str:

@@ -84,4 +84,4 @@ def test_the_page_tells_what_was_measured():
     found[CASES[0]] = Outcome(0.1, "the same command", 3, 2, 1)
     told = page(found, 100)
     assert f"{len(CASES)} cases: 3 rows lost, 2 doubled" in told
-    assert f"| {CASES[0].what} | {CASES[0].moment} | at once | the same command | 3 | 2 | 1 |" in told
+    assert f"| {CASES[0].what} | {CASES[0].moment} | 0.1 | the same command | 3 | 2 | 1 |" in told
