@@ -73,9 +73,9 @@ def bench(settings: BenchSettings) -> BenchResult:
 
 def _notes(materials: int, repeats: int) -> list[str]:
     return [
-        f"{materials} structures, reference cathodes with other metals in cells of other sizes, in batches of "
-        f"{BATCH_SIZE} on {WORKERS} processes, each time into a fresh database; median of {repeats} pairs by "
-        "turns (--repeats)",
+        f"{materials} structures, reference cathodes with other metals in cells of other sizes, in batches "
+        f"of {BATCH_SIZE} on {WORKERS} processes, each time into a fresh database; median of {repeats} pairs "
+        "by turns (--repeats)",
         "left out on both sides, by a small run that is not timed: the start of Prefect's API, of processes "
         "and of torch; the runs stay in Prefect's history as bench-orchestration",
         "rerun_speedup: how many times as long the flow takes for the first run as for the same one again, "
