@@ -145,6 +145,7 @@ def alternate(
     repeats: int,
     limit_s: float | None = None,
     slow_s: float | None = SLOW_S,
+    warm_up: Mapping[str, Callable[[], object]] | None = None,
 ) -> dict[str, Timing]:
     """Time calls by turns.
 
@@ -161,6 +162,8 @@ def alternate(
         A peer that takes longer to warm up is stopped.
     slow_s : float, optional
         A peer that takes longer to warm up is not called again; that time counts. None: all are.
+    warm_up : mapping of str to callable, optional
+        What to call in their place to warm up, where a whole call would only take longer.
 
     Returns
     -------
@@ -171,7 +174,7 @@ def alternate(
         raise BenchError(f"{repeats} rounds were asked for; at least 1 is needed")
     times: dict[str, list[float]] = {}
     results: dict[str, object] = {}
-    for name, call in calls.items():
+    for name, call in (calls if warm_up is None else warm_up).items():
         try:
             with time_limit(None if name == OURS else limit_s):
                 seconds, results[name] = timed(call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from importlib import import_module
 from typing import TYPE_CHECKING, cast
 
@@ -23,6 +24,32 @@ BENCHES = {
     "sync": "documents a second from the Materials Project's protocol, beside the plain client's search",
 }
 """Names, and what each measures. The module of the name in this package has a function `bench`."""
+
+
+REPEATS = {"orchestration": 5}
+"""Rounds of a bench whose sides differ by less than single runs do."""
+
+BRIEF = {"orchestration": 32}
+"""Most structures of a bench that takes hours, when it is one of all."""
+
+
+def usual(name: str, settings: BenchSettings, repeats: int | None, *, brief: bool) -> BenchSettings:
+    """Return settings with the usual number of rounds and structures of a bench, where none was asked for.
+
+    Parameters
+    ----------
+    name : str
+        The bench.
+    settings : BenchSettings
+        What was asked for.
+    repeats : int or None
+        Rounds that were asked for.
+    brief : bool
+        Whether all benches are run.
+    """
+    rounds = REPEATS.get(name, settings.repeats) if repeats is None else repeats
+    limit = BRIEF.get(name) if brief and settings.limit is None else settings.limit
+    return replace(settings, repeats=rounds, limit=limit)
 
 
 def check_name(name: str) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from flows.bench.measure import BenchError, BenchSettings
-from flows.bench.registry import BENCHES, check_name, run_bench
+from flows.bench.registry import BENCHES, check_name, run_bench, usual
 from flows.cli.errors import UsageError
 from flows.cli.output import console, print_json, print_table
 from flows.settings import resolve
@@ -37,19 +37,21 @@ def bench(
         str | None, typer.Argument(help=f"One of {', '.join(BENCHES)}; all of them when left out.")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Most structures to measure on.")] = None,
-    repeats: Annotated[int, typer.Option(min=1, help="Timed rounds after the warm-up.")] = 3,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Timed rounds after the warm-up; 3, of orchestration 5.")
+    ] = None,
     scale: Annotated[float, typer.Option(min=0.001, help="Size of generated data; 1 is modest.")] = 1.0,
     model: Annotated[str | None, typer.Option(help="Name of a shipped checkpoint, or a folder.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure speed beside peers in one process, by turns, and compare what they count."""
-    settings = BenchSettings(limit=limit, repeats=repeats, scale=scale, model=resolve({"model": model}).model)
+    settings = BenchSettings(limit=limit, scale=scale, model=resolve({"model": model}).model)
     try:
         if name is not None:
             check_name(name)
         found = []
         for one in BENCHES if name is None else (name,):
-            found.append(run_bench(one, settings))
+            found.append(run_bench(one, usual(one, settings, repeats, brief=name is None)))
             if not as_json:
                 show(found[-1])
     except BenchError as error:

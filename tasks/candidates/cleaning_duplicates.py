@@ -38,7 +38,6 @@ class _Group:
 
     rows: list[_Compared] = field(default_factory=list)
     volumes_ang3: list[float] = field(default_factory=list)
-    fingerprints: list[NDArray[np.float64]] = field(default_factory=list)
 
     def near(self, one: _Compared) -> list[_Compared]:
         """Return those that may be the same material as another, in their order."""
@@ -50,14 +49,14 @@ class _Group:
         places = np.flatnonzero(within)
         if len(places) == 0:
             return []
-        differences = np.abs(np.array([self.fingerprints[k] for k in places]) - one.fingerprint())
+        # Worked out here and not before: most have no other of nearly their volume, run after run.
+        differences = np.abs(np.array([self.rows[k].fingerprint() for k in places]) - one.fingerprint())
         alike = (differences <= SHELL_TOLERANCE).all(axis=(1, 2, 3))
         return [self.rows[k] for k in places[alike]]
 
     def add(self, one: _Compared) -> None:
         self.rows.append(one)
         self.volumes_ang3.append(one.volume_ang3)
-        self.fingerprints.append(one.fingerprint())
 
 
 class _Compared:

@@ -223,3 +223,33 @@ def test_orchestration_gives_the_same_results(model_folder, tmp_path, monkeypatc
     check_shape(found, "orchestration")
     assert found["counts_equal"] is True
     assert found["details"]["with_result"] == 2
+    assert found["details"]["rerun_speedup"] > 1
+
+
+def test_orchestration_is_measured_more_often_and_briefly_among_all():
+    settings = BenchSettings()
+    assert registry.usual("orchestration", settings, None, brief=False) == BenchSettings(repeats=5)
+    assert registry.usual("orchestration", settings, 2, brief=True) == BenchSettings(repeats=2, limit=32)
+    assert registry.usual("orchestration", BenchSettings(limit=9), None, brief=True).limit == 9
+    assert registry.usual("hops", settings, None, brief=True) == settings
+
+
+def test_variants_are_distinct_materials():
+    from itertools import islice
+
+    from flows.bench.variants import variants
+    from tasks.candidates.cleaning import CleaningSettings, clean
+    from tasks.candidates.cleaning_duplicates import merge_duplicates
+    from tasks.candidates.source import RawMaterial
+
+    # From both ends of what a whole bench is made of.
+    some = [*islice(variants(), 12), *islice(variants(), 1_988, 2_000)]
+    rows = [
+        clean(
+            RawMaterial(material_id=name, structure=structure, source="bench"),
+            CleaningSettings(working_ion="Li"),
+            name,
+        )
+        for name, structure in some
+    ]
+    assert len(set(merge_duplicates(rows).values())) == len(some)

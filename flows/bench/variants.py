@@ -1,0 +1,65 @@
+"""Distinct materials in any number: small reference structures with other metals, in cells of other sizes."""
+
+from __future__ import annotations
+
+from itertools import combinations_with_replacement, count
+from typing import TYPE_CHECKING
+
+from flows.bench.structures import reference_materials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from pymatgen.core import Structure
+
+METALS = ("Ti", "V", "Cr", "Mn", "Fe", "Co", "Ni")
+"""Put in each other's place: each is at home in the valences of the others."""
+
+MAX_SITES = 12
+"""Largest primitive cell that is varied."""
+
+STEP = 1.018
+"""Linear factor between two sizes of a cell: further apart in volume than duplicates may be."""
+
+
+def variants() -> Iterator[tuple[str, Structure]]:
+    """Yield structures without end, each another material, under a name of its own; always the same ones."""
+    parents = [
+        (material.name, material.structure.get_primitive_structure())
+        for material in reference_materials()
+        if len(material.structure) <= MAX_SITES
+    ]
+    found = [
+        (name, parent, chosen)
+        for name, parent in parents
+        for chosen in combinations_with_replacement(METALS, len(_metal_sites(parent)))
+        if chosen
+    ]
+    # Those of fewest different metals first: they keep most symmetry, and so have fewest hops.
+    found.sort(key=lambda one: len(set(one[2])))
+    for size in count():
+        # Ever further from the size of the parent, by turns to either side.
+        step = (size + 1) // 2 * (1 if size % 2 else -1)
+        for name, parent, chosen in found:
+            yield f"{name}-{''.join(chosen)}-{size}", _varied(parent, chosen, STEP**step)
+
+
+def _metal_sites(structure: Structure) -> list[int]:
+    return [k for k, site in enumerate(structure) if site.specie.symbol in METALS]
+
+
+def _varied(parent: Structure, metals: tuple[str, ...], factor: float) -> Structure:
+    varied = parent.copy()
+    varied.remove_oxidation_states()
+    for site, metal in zip(_metal_sites(parent), metals, strict=True):
+        varied.replace(site, metal)
+    varied.scale_lattice(parent.volume * factor**3)
+    return varied
+
+
+def write_variants(folder: Path, materials: int) -> None:
+    """Write so many of them into a folder, a POSCAR each."""
+    folder.mkdir(parents=True)
+    for _, (name, structure) in zip(range(materials), variants(), strict=False):
+        structure.to(filename=str(folder / f"{name}.vasp"), fmt="poscar")
