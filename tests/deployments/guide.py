@@ -22,7 +22,7 @@ GUIDES = ROOT / "docs" / "guides"
 SERVICES = ("lihop serve", "prefect server start", "prefect worker start")
 """Commands that go on until somebody ends them: each has a terminal of its own."""
 
-PATIENCE_S, STOP_S = 240.0, 60.0
+PATIENCE_S, STOP_S = 400.0, 60.0
 
 
 @dataclass(frozen=True)

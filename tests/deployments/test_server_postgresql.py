@@ -80,6 +80,7 @@ def server(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 class TestFollowed:
     """The tests share one server."""
 

@@ -106,6 +106,7 @@ def _until_over(reader):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_guide_does_what_it_says(reader):
     said = {}
     for block in blocks("slurm"):

@@ -9,6 +9,7 @@ from tests.servers.workstation import free_port
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_the_guide_does_what_it_says(tmp_path):
     port = free_port()
     said = {}
