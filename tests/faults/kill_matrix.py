@@ -102,7 +102,8 @@ that is not found within {FOUND_WITHIN_S:g} s.
   been recorded before it.
 
 {len(CASES)} cases: {_total(found, "rows_lost")} rows lost, {_total(found, "rows_doubled")} doubled,
-{_total(found, "recomputed")} batches recomputed. Missing heartbeats told of a run after {min(waited):.0f} to {max(waited):.0f} s.
+{_total(found, "recomputed")} batches recomputed. Missing heartbeats told of a run after
+{min(waited):.0f} to {max(waited):.0f} s.
 
 {table}
 """
