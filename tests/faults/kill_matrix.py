@@ -18,10 +18,12 @@ from typing import TYPE_CHECKING, Any
 from tests.campaigns import write_checkpoint
 from tests.faults import kill_commands, kill_served
 from tests.faults.kill_cases import (
+    ALL,
     BATCHES,
     COMMANDS,
     FOUND_WITHIN_S,
     SERVED,
+    WORKER_AND_FLOW,
     Outcome,
     undisturbed,
 )
@@ -76,7 +78,7 @@ def _measured(file: Path, play: Callable[[], dict[Case, Outcome]]) -> dict[Case,
 def page(found: Mapping[Case, Outcome], n_rows: int) -> str:
     """Return the page."""
     lines = [_row(HEAD), _row(["---"] * len(HEAD)), *[_row(_cells(case, found[case])) for case in CASES]]
-    waited = [one.found_s for case, one in found.items() if _is_waited_for(case, one)]
+    waited = [one.found_s for case, one in found.items() if case.what in {WORKER_AND_FLOW, ALL}]
     table = "\n".join(lines)
     return f"""# What is killed, and when
 
@@ -92,7 +94,7 @@ that is not found within {FOUND_WITHIN_S:g} s.
   comes the kill. Recording means inside a transaction, publishing while the copy is written.
 - **Found**: until the command has its exit code or the server the final state. A run that was killed with
   its worker says nothing any more: the automation of `lihop deploy` marks it as crashed. Of a run that
-  went on by itself there is nothing to find.
+  went on by itself there is nothing to find. A flow whose worker alone was killed ends with it, and says so.
 - **Lost, doubled**: rows that are not there or not as in an undisturbed run (numbers within 1e-4, since a
   network's last digits depend on the batch it sees), and rows that it does not have. Timestamps, names of
   shards and identifiers of runs are free.
@@ -100,16 +102,11 @@ that is not found within {FOUND_WITHIN_S:g} s.
   been recorded before it.
 
 {len(CASES)} cases: {_total(found, "rows_lost")} rows lost, {_total(found, "rows_doubled")} doubled,
-{_total(found, "recomputed")} batches recomputed. Where missing heartbeats had to tell, they did so after
+{_total(found, "recomputed")} batches recomputed. Missing heartbeats told of a run after
 {min(waited):.0f} to {max(waited):.0f} s.
 
 {table}
 """
-
-
-def _is_waited_for(case: Case, one: Outcome) -> bool:
-    """Tell whether a death was one of which only missing heartbeats told."""
-    return case not in COMMANDS and one.found_s > FOUND_WITHIN_S / 4
 
 
 def _total(found: Mapping[Case, Outcome], name: str) -> int:
