@@ -83,7 +83,7 @@ def _in_vain(error: Exception) -> bool:
 
 def _said(error: Exception, folder: str) -> str:
     """Return what is wrong with a folder and what to do."""
-    reason = str(error).strip().partition("\n")[0]
+    reason = str(error).strip().partition("\n")[0].rstrip(". ")
     if _NO_BUCKET.search(reason):
         return f"the bucket of the results folder {folder} is not there; make it, or give another: {reason}"
     if isinstance(error, PermissionError) or _DENIED.search(reason):
