@@ -17,6 +17,15 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 
+SETTINGS = {
+    # It tells its makers how it is used.
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # It would take the signal by which Prefect cancels a run, and end the process.
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",
+}
+"""Read by Ray when it is imported or started."""
+
+
 class RayPool:
     """Runs calls on the workers of a Ray cluster.
 
@@ -36,6 +45,8 @@ class RayPool:
         self._lock = threading.Lock()
         self._remote: Any = None
         self._closed = False
+        for name, value in SETTINGS.items():
+            os.environ.setdefault(name, value)
 
     @property
     def callers(self) -> int:
@@ -84,8 +95,6 @@ class RayPool:
         if self._closed:
             raise PoolClosedError("the run has ended; nothing is begun any more")
         if self._remote is None:
-            # Read when Ray starts: whether it tells its makers how it is used.
-            os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
             import ray
 
             quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}

@@ -118,7 +118,7 @@ def test_none_is_no_limit():
         assert signal.getsignal(signal.SIGALRM) is before
 
 
-def test_another_thread_has_no_limit():
+def test_another_thread_leaves_the_timer_alone():
     found = []
 
     def body():
