@@ -45,12 +45,13 @@ from tasks.workers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
     from concurrent.futures import Future
+    from pathlib import Path
 
     from flows.context import Context
     from models.checkpoints import Checkpoint
-    from storage.folders import Place
+    from storage.folders import Place, RemoteFile
     from storage.heads import Head
     from storage.shards import ShardInfo
 
@@ -200,7 +201,7 @@ class Pass:
         failure = _lost(candidate, Stage.HOPS, key)
         return Batch(work.stem, tuple(write_rows(context.folder, work.stem, [failure], [result])), 1)
 
-    def _predicted(self, batches: Iterable[Batch]) -> Iterator[PercolateWork]:
+    def _predicted(self, batches: Iterable[Batch]) -> Generator[PercolateWork]:
         """Predict and record the barriers of each batch as it comes; yield what percolation needs of it."""
         elsewhere = self.context.elsewhere
         described = (batch for batch in batches if self._is_described(batch))
@@ -228,7 +229,7 @@ class Pass:
         return described
 
     def _through(
-        self, batches: Iterable[Batch], predict: Callable[[Batch], Sequence[Place | ShardInfo]]
+        self, batches: Iterable[Batch], predict: Callable[[Batch], Sequence[Path | RemoteFile | ShardInfo]]
     ) -> Iterator[PercolateWork]:
         """Record what is predicted of each batch; yield what percolation needs of it."""
         context = self.context
@@ -248,7 +249,7 @@ class Pass:
         predict = partial(predict_batch, folder=context.folder, checkpoint=self.loading.result())
         return context.steps.here("predict", predict, batch.stem).shards
 
-    def _predicted_there(self, batch: Batch) -> Sequence[Place | ShardInfo]:
+    def _predicted_there(self, batch: Batch) -> Sequence[Path | RemoteFile | ShardInfo]:
         """Return the shards of what somebody else predicted; where they are not to be seen, predict here."""
         name = predictions_stem(batch.stem, self.context.model_digest)
         tables = (Prediction.table, StageResult.table)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from concurrent.futures import Future
 
     from tasks.workers import Batch
@@ -62,7 +62,7 @@ class Elsewhere(Protocol):
 
 def in_groups(
     batches: Iterable[Batch], elsewhere: Elsewhere, asked: PredictParameters, size: int = GROUP
-) -> Iterator[tuple[Sequence[Batch], ElsewhereError | None]]:
+) -> Generator[tuple[Sequence[Batch], ElsewhereError | None]]:
     """Send batches away in groups while more come, one group at a time.
 
     Parameters

@@ -43,7 +43,8 @@ def one_writer() -> Iterator[None]:
         When others hold it for too long.
     """
     from httpx import HTTPError
-    from prefect.concurrency.sync import ConcurrencySlotAcquisitionError, concurrency
+    from prefect.concurrency.asyncio import ConcurrencySlotAcquisitionError
+    from prefect.concurrency.sync import concurrency
 
     with ExitStack() as held:
         try:
