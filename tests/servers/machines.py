@@ -118,10 +118,10 @@ def machines(root: Path, *names: str) -> Iterator[dict[str, Machine]]:
     isolated = namespaces_may_be_made()
     hub = f"lihop-{os.getpid()}-{HUB}" if isolated else None
     with ExitStack() as made:
-        found = {HUB: _machine(root, HUB, f"http://127.0.0.1:{port}/api", hub)}
-        made.callback(found[HUB].switch_off)
         if hub is not None:
             _namespace(hub, made)
+        found = {HUB: _machine(root, HUB, f"http://127.0.0.1:{port}/api", hub)}
+        made.callback(found[HUB].switch_off)
         for number, name in enumerate(names, start=1):
             if hub is None:
                 found[name] = _machine(root, name, found[HUB].api, None)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import time
 
-import httpx
 import pytest
 
 from tests.campaigns import assert_same, tables, write_checkpoint
@@ -36,13 +36,13 @@ class Cluster:
             "json=json.loads(sys.argv[3]), timeout=60, trust_env=False); a.raise_for_status(); "
             "print(a.text or 'null')"
         )
-        return self._python(code, method, f"{self.hub.api}{path}", httpx_json(body))
+        return self._python(code, method, f"{self.hub.api}{path}", json.dumps(body))
 
     def _python(self, code, *arguments):
         command = self.hub.command("")[:-2]
         done = subprocess.run([*command, "-c", code, *arguments], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-        return httpx.Response(200, text=done.stdout).json()
+        return json.loads(done.stdout)
 
     def start(self, **parameters):
         deployment = self.ask("GET", "/deployments/name/screen-cathodes/custom")
@@ -79,10 +79,6 @@ class Cluster:
 
     def work(self, machine, pool):
         machine.start("prefect", "worker", "start", "--pool", pool, "--type", "process", "--limit", "2")
-
-
-def httpx_json(body):
-    return httpx.Request("POST", "http://127.0.0.1", json=body).content.decode()
 
 
 @pytest.fixture(scope="module")
