@@ -149,6 +149,8 @@ def asked_for(checkpoint: Path, database: Path | str) -> dict[str, Any]:
         "limit": BATCHES,
         "batch_size": 1,
         "workers": 1,
+        # By the flow that is killed. test_two_machines.py loses the worker of the GPU pool.
+        "inference": "here",
         "paths": "straight",
         "model": str(checkpoint),
         "database": str(database),
