@@ -11,12 +11,13 @@ export OMP_NUM_THREADS ?= 1
 TEST_PROCESSES ?= 2
 PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfile
 
-.PHONY: help install demo test test-all lint format bench constraints clean
+.PHONY: help install demo test test-all test-slow kill-matrix lint format bench constraints clean
 
 help:
 	@echo "make demo       screen the reference cathodes, print the ranking, say what to do next"
 	@echo "make test       the tests, in minutes"
-	@echo "make test-all   all tests, the slow ones too"
+	@echo "make test-all   all tests, the slow ones too; make test-slow: the slow ones alone"
+	@echo "make kill-matrix  38 kills of screenings, workers, servers and all at once"
 	@echo "make lint       ruff, mypy, import-linter, numpydoc"
 	@echo "make bench      speed, as ratios beside a peer or a limit"
 
@@ -34,10 +35,16 @@ demo: $(STAMP)
 	@$(BIN)/lihop rank --hints
 
 test: $(STAMP)
-	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow and not matrix" $(PYTEST_ARGS)
 
 test-all: $(STAMP)
-	$(PYTEST) $(PYTEST_ARGS)
+	$(PYTEST) -m "not matrix" $(PYTEST_ARGS)
+
+test-slow: $(STAMP)
+	$(PYTEST) -m "slow and not matrix" $(PYTEST_ARGS)
+
+kill-matrix: $(STAMP)
+	$(BIN)/python -m pytest -m matrix $(PYTEST_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

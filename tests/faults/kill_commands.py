@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tests.faults.kill_cases import FLOW, POOL, Outcome, asked_for
-from tests.faults.kill_nursery import SAID
+from tests.faults.kill_nursery import ENDED, SAID, STARTED
 from tests.faults.killing import (
     Victim,
     descendants,
@@ -53,11 +53,19 @@ class Nursery:
         """Start a command; return its process."""
         self.process.stdin.write(json.dumps({"folder": str(folder), "arguments": arguments}) + "\n")
         self.process.stdin.flush()
-        return int(self.process.stdout.readline())
+        return self._told(STARTED)
 
     def ended(self) -> int:
         """Wait for the command and return its exit code."""
-        return int(self.process.stdout.readline())
+        return self._told(ENDED)
+
+    def _told(self, about: str) -> int:
+        """Return the next number about something; what was left unread of another command is passed over."""
+        while line := self.process.stdout.readline():
+            what, number = line.split()
+            if what == about:
+                return int(number)
+        raise AssertionError("the nursery is gone")
 
 
 @contextmanager
@@ -118,6 +126,8 @@ def arguments(checkpoint: Path, folder: Path, workers: int, *, prefect: bool) ->
 
 def _end_session(leader: int) -> None:
     """Kill what is left of a session: Prefect's ephemeral server outlives a parent that was killed."""
+    if leader <= 1:
+        raise ValueError(f"{leader} leads no session of ours")
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:

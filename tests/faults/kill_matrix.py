@@ -83,8 +83,7 @@ def page(found: Mapping[Case, Outcome], n_rows: int) -> str:
     return f"""# What is killed, and when
 
 Written by `{COMMAND}`, with Prefect {version("prefect")} and DuckDB {version("duckdb")}.
-`tests/faults/test_kill_matrix.py` and `tests/faults/test_kill_matrix_served.py` kill the same, a part of it
-in `make test`, and fail at a row that is lost or doubled, at a batch that is computed again, and at a death
+`make kill-matrix` (`tests/faults/test_kill_matrix.py`, `test_kill_matrix_served.py`) kills the same, and fails at a row that is lost or doubled, at a batch that is computed again, and at a death
 that is not found within {FOUND_WITHIN_S:g} s.
 
 - **Runs**: a screening of {BATCHES} reference cathodes on straight paths, a material a batch. It ends with

@@ -15,6 +15,8 @@ import sys
 from pathlib import Path
 
 SAID = "said.txt"
+STARTED, ENDED = "started", "ended"
+"""What a line of the answer is about: an exit code that nobody read is not to be taken for a process."""
 
 
 def live(folder: Path, arguments: list[str]) -> None:
@@ -50,13 +52,13 @@ def main() -> None:
                 live(Path(asked["folder"]), asked["arguments"])
             finally:
                 os._exit(70)
-        _say(child)
+        _say(STARTED, child)
         _, status = os.waitpid(child, 0)
-        _say(os.waitstatus_to_exitcode(status))
+        _say(ENDED, os.waitstatus_to_exitcode(status))
 
 
-def _say(number: int) -> None:
-    sys.stdout.write(f"{number}\n")
+def _say(what: str, number: int) -> None:
+    sys.stdout.write(f"{what} {number}\n")
     sys.stdout.flush()
 
 

@@ -187,6 +187,9 @@ def hold(victims: Sequence[Victim], patience_s: float) -> None:
 
 def send(pid: int, number: signal.Signals) -> bool:
     """Send a signal to a process; return whether it was there."""
+    if pid <= 1:
+        # These would be groups, or everything: never what a test has started.
+        raise ValueError(f"{pid} is not a process of ours")
     try:
         os.kill(pid, number)
     except ProcessLookupError:

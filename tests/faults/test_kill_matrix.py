@@ -16,17 +16,10 @@ from tests.servers.workstation import environment
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "kill-matrix.md"
 
-QUICK = {"reading-1-112", "featurizing-3-103"}
-
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory, checkpoint):
     return undisturbed(tmp_path_factory.mktemp("undisturbed"), checkpoint)
-
-
-def _marked(case):
-    marks = () if case.name in QUICK else pytest.mark.slow
-    return pytest.param(case, id=case.name, marks=marks)
 
 
 @pytest.fixture(scope="module")
@@ -35,7 +28,8 @@ def forks(tmp_path_factory):
         yield found
 
 
-@pytest.mark.parametrize("case", [_marked(case) for case in COMMANDS])
+@pytest.mark.matrix
+@pytest.mark.parametrize("case", COMMANDS, ids=lambda case: case.name)
 def test_a_killed_command_loses_and_doubles_nothing(case, tmp_path, checkpoint, expected, forks):
     found = kill_commands.outcome_of(case, tmp_path, checkpoint, expected, forks)
     assert (found.rows_lost, found.rows_doubled, found.recomputed) == (0, 0, 0)
