@@ -56,7 +56,8 @@ def remembered(paths: DatabasePaths) -> ResultsFolder | None:
     try:
         found = json.loads(paths.shards_note.read_text(encoding="utf-8"))
         return ResultsFolder(str(found["given"]), str(found["shards"]))
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
+        # Where no folder can be made there is no note; whoever makes the folder says so.
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise FolderError(

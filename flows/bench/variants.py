@@ -25,14 +25,9 @@ STEP = 1.018
 
 def variants() -> Iterator[tuple[str, Structure]]:
     """Yield structures without end, each another material, under a name of its own; always the same ones."""
-    parents = [
-        (material.name, material.structure.get_primitive_structure())
-        for material in reference_materials()
-        if len(material.structure) <= MAX_SITES
-    ]
     found = [
         (name, parent, chosen)
-        for name, parent in parents
+        for name, parent in _parents()
         for chosen in combinations_with_replacement(METALS, len(_metal_sites(parent)))
         if chosen
     ]
@@ -43,6 +38,18 @@ def variants() -> Iterator[tuple[str, Structure]]:
         step = (size + 1) // 2 * (1 if size % 2 else -1)
         for name, parent, chosen in found:
             yield f"{name}-{''.join(chosen)}-{size}", _varied(parent, chosen, STEP**step)
+
+
+def _parents() -> list[tuple[str, Structure]]:
+    """Return small structures, one of a type: two of one type would be made the same by the same metals."""
+    found: dict[tuple[str, int], tuple[str, Structure]] = {}
+    for material in reference_materials():
+        if len(material.structure) <= MAX_SITES:
+            primitive = material.structure.get_primitive_structure()
+            _, group = primitive.get_space_group_info()
+            kind = (primitive.composition.anonymized_formula, group)
+            found.setdefault(kind, (material.name, primitive))
+    return list(found.values())
 
 
 def _metal_sites(structure: Structure) -> list[int]:

@@ -84,7 +84,8 @@ def page(found: Mapping[Case, Outcome], n_rows: int) -> str:
 
 Written by `{COMMAND}`, with Prefect {version("prefect")} and DuckDB {version("duckdb")}.
 `make kill-matrix` (`tests/faults/test_kill_matrix.py`, `test_kill_matrix_served.py`) kills the same, and
-fails at a row that is lost or doubled, at a batch that is computed again, and at a death that is not found within {FOUND_WITHIN_S:g} s.
+fails at a row that is lost or doubled, at a batch that is computed again, and at a death that is not found
+within {FOUND_WITHIN_S:g} s.
 
 - **Runs**: a screening of {BATCHES} reference cathodes on straight paths, a material a batch. It ends with
   {n_rows} rows in the tables that hold results and in `rankings`.
