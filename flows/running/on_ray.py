@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from flows.running.steps import PoolClosedError, WorkerLostError
@@ -44,6 +45,8 @@ class RayPool:
         self.scheduler = scheduler
         self._lock = threading.Lock()
         self._remote: Any = None
+        # Processes that Ray starts end with the thread that started them, so that one is kept for it.
+        self._keeper = ThreadPoolExecutor(1, thread_name_prefix="lihop-ray")
         self._closed = False
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
@@ -95,18 +98,19 @@ class RayPool:
         if self._closed:
             raise PoolClosedError("the run has ended; nothing is begun any more")
         if self._remote is None:
-            import ray
-
-            quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-            if self.scheduler is None:
-                ray.init(
-                    num_cpus=self.workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
-                )
-            else:
-                ray.init(self.scheduler, **quiet)
-            # A batch whose process died is split by us, not tried again as it was.
-            self._remote = ray.remote(num_cpus=1, max_retries=0)(_made)
+            self._remote = self._keeper.submit(self._started).result()
         return self._remote
+
+    def _started(self) -> Any:  # noqa: ANN401 - Ray's remote functions have no types
+        import ray
+
+        quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+        if self.scheduler is None:
+            ray.init(num_cpus=self.workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+        else:
+            ray.init(self.scheduler, **quiet)
+        # A batch whose process died is split by us, not tried again as it was.
+        return ray.remote(num_cpus=1, max_retries=0)(_made)
 
     def __enter__(self) -> Self:
         return self
@@ -122,6 +126,7 @@ class RayPool:
 
             # Stops what is under way too, and the processes of a cluster of its own.
             ray.shutdown()
+        self._keeper.shutdown()
 
 
 def _made(call: Callable[[P], R], payload: P) -> R:
