@@ -15,7 +15,8 @@ def _name() -> str:
     from prefect.runtime import flow_run
 
     parameters = PredictParameters.model_validate(flow_run.parameters["parameters"])
-    return f"{len(parameters.stems)} batches by {parameters.model}"
+    count = len(parameters.stems)
+    return f"{count} {'batch' if count == 1 else 'batches'} by {parameters.model}"
 
 
 @task(name="predict", tags=[GPU_SLOT], cache_policy=NO_CACHE, persist_result=False)
