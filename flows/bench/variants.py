@@ -6,6 +6,7 @@ from itertools import combinations_with_replacement, count
 from typing import TYPE_CHECKING
 
 from flows.bench.structures import reference_materials
+from tasks.candidates.reference_checks import space_group_number
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,12 +43,11 @@ def variants() -> Iterator[tuple[str, Structure]]:
 
 def _parents() -> list[tuple[str, Structure]]:
     """Return small structures, one of a type: two of one type would be made the same by the same metals."""
-    found: dict[tuple[str, int], tuple[str, Structure]] = {}
+    found: dict[tuple[str, int | None], tuple[str, Structure]] = {}
     for material in reference_materials():
         if len(material.structure) <= MAX_SITES:
             primitive = material.structure.get_primitive_structure()
-            _, group = primitive.get_space_group_info()
-            kind = (primitive.composition.anonymized_formula, group)
+            kind = (primitive.composition.anonymized_formula, space_group_number(primitive))
             found.setdefault(kind, (material.name, primitive))
     return list(found.values())
 
