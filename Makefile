@@ -17,7 +17,7 @@ help:
 	@echo "make demo       screen the reference cathodes, print the ranking, say what to do next"
 	@echo "make test       the tests, in minutes"
 	@echo "make test-all   all tests, the slow ones too; make test-slow: the slow ones alone"
-	@echo "make kill-matrix  38 kills of screenings, workers, servers and all at once"
+	@echo "make kill-matrix  kill screenings, pools, workers, servers and all at once, at many moments"
 	@echo "make lint       ruff, mypy, import-linter, numpydoc"
 	@echo "make bench      speed, as ratios beside a peer or a limit"
 

@@ -208,17 +208,21 @@ class Pass:
         if elsewhere is None:
             yield from self._through(described, self._predict_here)
             return
-        asked = PredictParameters(
-            folder=self.context.folder,
-            stems=("any",),
-            model=self.context.parameters.model,
-            model_digest=self.context.model_digest,
-        )
-        with closing(in_groups(described, elsewhere, asked)) as groups:
+        with closing(in_groups(described, elsewhere, self._asked_elsewhere)) as groups:
             for group, refusal in groups:
                 if refusal is not None:
                     reporter().message(f"barriers are predicted in this process: {refusal}")
                 yield from self._through(group, self._predict_here if refusal else self._predicted_there)
+
+    def _asked_elsewhere(self, stems: tuple[str, ...]) -> PredictParameters:
+        """Return what is asked for of some batches."""
+        context = self.context
+        return PredictParameters(
+            folder=context.folder,
+            stems=stems,
+            model=context.parameters.model,
+            model_digest=context.model_digest,
+        )
 
     def _is_described(self, batch: Batch) -> bool:
         """Tell whether a batch has hops to predict; where it has none, each of its materials says why."""

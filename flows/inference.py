@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from pydantic import BaseModel, ConfigDict, Field
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from concurrent.futures import Future
 
     from tasks.workers import Batch
@@ -61,7 +61,10 @@ class Elsewhere(Protocol):
 
 
 def in_groups(
-    batches: Iterable[Batch], elsewhere: Elsewhere, asked: PredictParameters, size: int = GROUP
+    batches: Iterable[Batch],
+    elsewhere: Elsewhere,
+    ask: Callable[[tuple[str, ...]], PredictParameters],
+    size: int = GROUP,
 ) -> Generator[tuple[Sequence[Batch], ElsewhereError | None]]:
     """Send batches away in groups while more come, one group at a time.
 
@@ -71,8 +74,8 @@ def in_groups(
         As they are featurized; drawn in the caller's thread.
     elsewhere : Elsewhere
         Predicts.
-    asked : PredictParameters
-        What is the same for all groups.
+    ask : callable
+        Returns what is asked for, of the names of a group's batches.
     size : int
         Most batches of a group. A group is smaller when nothing more comes.
 
@@ -91,7 +94,7 @@ def in_groups(
         def send() -> Future[None]:
             nonlocal sent
             sent, waiting[:] = waiting[:size], waiting[size:]
-            group = asked.model_copy(update={"stems": tuple(batch.stem for batch in sent)})
+            group = ask(tuple(batch.stem for batch in sent))
             # What Prefect knows of the run that asks lies in the context.
             return thread.submit(contextvars.copy_context().run, elsewhere, group)
 

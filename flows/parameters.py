@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from flows.orchestration.errors import OrchestrationError
 from storage.folder_names import PATTERN, normalised
 from storage.records import Reason
 from tasks.candidates.materials_project_query import MaterialsProjectQuery, WorkingIon
@@ -220,8 +221,8 @@ class ScreenParameters(Asking):
     )
     scheduler: str | None = Field(
         default=None,
-        # What people write there is kept with the run.
-        pattern=r"^[^@\s]+$",
+        # For the form: what people write there is kept with the run.
+        json_schema_extra={"pattern": r"^[^@\s]+$"},
         title="Scheduler",
         description="With runner 'dask' or 'ray': the address of a cluster, without a password in it. Left "
         "out: one of as many workers is started on this machine.",
@@ -248,6 +249,16 @@ class ScreenParameters(Asking):
     def _shards_can_be_named_so(cls, shards: str | None) -> str | None:
         # Its errors are no values' errors: pydantic would tell what was given, be it a password.
         return None if shards is None else normalised(shards)
+
+    @field_validator("scheduler")
+    @classmethod
+    def _scheduler_holds_no_password(cls, scheduler: str | None) -> str | None:
+        if scheduler is not None and ("@" in scheduler or not scheduler or scheduler.split() != [scheduler]):
+            raise OrchestrationError(
+                "the scheduler is no address without a password; give host and port, as tcp://HOST:8786 for "
+                "Dask or HOST:6379 for Ray"
+            )
+        return scheduler
 
     @model_validator(mode="after")
     def _path_goes_with_files(self) -> ScreenParameters:

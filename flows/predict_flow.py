@@ -21,7 +21,7 @@ def _name() -> str:
 
 @task(name="predict", tags=[GPU_SLOT], cache_policy=NO_CACHE, persist_result=False)
 def predict(parameters: PredictParameters) -> int:
-    """Predict barriers of batches and write their shards; return of how many hops' batches."""
+    """Predict barriers of batches and write their shards; return how many batches."""
     from flows.predicting import predict_batches
 
     return predict_batches(parameters)

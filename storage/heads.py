@@ -26,7 +26,7 @@ HEAD_COLUMNS = (
 class Head:
     """A candidate by its key, and what merging and planning ask of it; fields are those of `Candidate`.
 
-    A structure takes tens of kilobytes and a head less than one, so that tens of thousands fit in memory.
+    Structures are by far the largest part of a candidate: without them, tens of thousands fit in memory.
     """
 
     source: str

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import logging
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from flows.orchestration.names import WRITER
+from flows.progress import reporter
+from storage.errors import DatabaseLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-logger = logging.getLogger(__name__)
 
 LEASE_S = 60.0
 """After so long the server gives the place of a recorder that was killed to the next one."""
@@ -39,7 +38,7 @@ def one_writer() -> Iterator[None]:
 
     Raises
     ------
-    TimeoutError
+    DatabaseLockedError
         When others hold it for too long.
     """
     from httpx import HTTPError
@@ -53,9 +52,13 @@ def one_writer() -> Iterator[None]:
                             raise_on_lease_renewal_failure=False)
             )  # fmt: skip
         except (HTTPError, ConcurrencySlotAcquisitionError) as error:
-            logger.warning(
-                "the limit %s could not be held (%s): recording under the file lock of this machine alone",
-                WRITER,
-                type(error).__name__,
+            reporter().message(
+                f"the limit {WRITER} could not be held ({type(error).__name__}): recording under the file "
+                "lock of this machine alone"
             )
+        except TimeoutError as error:
+            raise DatabaseLockedError(
+                f"others hold the limit {WRITER} of the Prefect server; waited {WAIT_S:g} s. Wait until they "
+                "have finished, or look at it under Concurrency in the Prefect UI"
+            ) from error
         yield

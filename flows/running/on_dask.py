@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import threading
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from flows.running.steps import PoolClosedError, WorkerLostError
+from flows.running.closing import ClosingPool
+from flows.running.steps import WorkerLostError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,7 +22,7 @@ CLOSE_S = 10.0
 """How long a scheduler is given to say goodbye."""
 
 
-class DaskPool:
+class DaskPool(ClosingPool):
     """Runs calls on the workers of a Dask cluster.
 
     A cluster of its own starts when the first batch comes: a process a worker, bound to 127.0.0.1.
@@ -37,36 +37,14 @@ class DaskPool:
     """
 
     def __init__(self, workers: int, scheduler: str | None = None) -> None:
-        self.workers = workers
+        super().__init__(workers)
         self.scheduler = scheduler
-        self._lock = threading.Lock()
         self._stack = ExitStack()
         self._client: Client | None = None
         self._under_way: set[Future[Any]] = set()
-        self._closed = False
-
-    @property
-    def callers(self) -> int:
-        """How many threads should ask at a time: a little more than workers, which are then never idle."""
-        return self.workers + 2
 
     def run(self, call: Callable[[P], R], payload: P) -> R:
-        """Run a call on one of the workers and wait for it.
-
-        Parameters
-        ----------
-        call : callable
-            A function of a module that workers can import.
-        payload : object
-            Its one argument, small.
-
-        Raises
-        ------
-        WorkerLostError
-            When the worker died while the call was under way.
-        PoolClosedError
-            When the run has ended, in the meantime or before.
-        """
+        """Run a function of a module that workers can import, and wait for it; errors are those of `Pool`."""
         from distributed import KilledWorker
 
         # Not pure: equal work is done again, as often as it is asked for.
@@ -86,8 +64,7 @@ class DaskPool:
         return found
 
     def _connected(self) -> Client:
-        if self._closed:
-            raise PoolClosedError("the run has ended; nothing is begun any more")
+        self._refuse_when_closed()
         if self._client is None:
             from distributed import Client
 
@@ -111,9 +88,6 @@ class DaskPool:
             silence_logs=logging.CRITICAL,
         )
         return self._stack.enter_context(cluster)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import threading
 from concurrent.futures import ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from flows.running.closing import ClosingPool
 from flows.running.steps import PoolClosedError, WorkerLostError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ SETTINGS = {
 """Read by Ray when it is imported or started."""
 
 
-class RayPool:
+class RayPool(ClosingPool):
     """Runs calls on the workers of a Ray cluster.
 
     A cluster of its own starts when the first batch comes: a process a worker, bound to 127.0.0.1.
@@ -41,38 +41,16 @@ class RayPool:
     """
 
     def __init__(self, workers: int, scheduler: str | None = None) -> None:
-        self.workers = workers
+        super().__init__(workers)
         self.scheduler = scheduler
-        self._lock = threading.Lock()
         self._remote: Any = None
         # Processes that Ray starts end with the thread that started them, so that one is kept for it.
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="lihop-ray")
-        self._closed = False
         for name, value in SETTINGS.items():
             os.environ.setdefault(name, value)
 
-    @property
-    def callers(self) -> int:
-        """How many threads should ask at a time: a little more than workers, which are then never idle."""
-        return self.workers + 2
-
     def run(self, call: Callable[[P], R], payload: P) -> R:
-        """Run a call on one of the workers and wait for it.
-
-        Parameters
-        ----------
-        call : callable
-            A function of a module that workers can import.
-        payload : object
-            Its one argument, small.
-
-        Raises
-        ------
-        WorkerLostError
-            When the worker died while the call was under way.
-        PoolClosedError
-            When the run has ended, in the meantime or before.
-        """
+        """Run a function of a module that workers can import, and wait for it; errors are those of `Pool`."""
         import ray
         from ray import exceptions
 
@@ -95,8 +73,7 @@ class RayPool:
         return found
 
     def _connected(self) -> Any:  # noqa: ANN401 - Ray's remote functions have no types
-        if self._closed:
-            raise PoolClosedError("the run has ended; nothing is begun any more")
+        self._refuse_when_closed()
         if self._remote is None:
             self._remote = self._keeper.submit(self._started).result()
         return self._remote
@@ -111,9 +88,6 @@ class RayPool:
             ray.init(self.scheduler, **quiet)
         # A batch whose process died is split by us, not tried again as it was.
         return ray.remote(num_cpus=1, max_retries=0)(_made)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -9,8 +9,9 @@ import threading
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
+from flows.running.closing import ClosingPool
 from flows.running.steps import PoolClosedError, WorkerLostError
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ def _end_with(alive: Connection) -> None:
     os._exit(1)
 
 
-class BatchPool:
+class BatchPool(ClosingPool):
     """Spawned processes that live as long as the run, restarted when one of them dies.
 
     Processes start when the first batch comes, so that a run with nothing to compute pays nothing.
@@ -61,23 +62,15 @@ class BatchPool:
     """
 
     def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self._lock = threading.Lock()
+        super().__init__(workers)
         self._executor: ProcessPoolExecutor | None = None
-        self._closed = False
         # Nothing is ever sent: what counts is that one end is read from in the workers, and the other is open
         # as long as the pool is in use.
         self._worker_end, self._own_end = multiprocessing.Pipe(duplex=False)
 
-    @property
-    def callers(self) -> int:
-        """How many threads should ask at a time: a little more than processes, which are then never idle."""
-        return self.workers + 2
-
     def _current(self) -> ProcessPoolExecutor:
         with self._lock:
-            if self._closed:
-                raise PoolClosedError("the run has ended; nothing is begun any more")
+            self._refuse_when_closed()
             if self._executor is None:
                 context = multiprocessing.get_context("spawn")
                 self._executor = ProcessPoolExecutor(
@@ -118,9 +111,6 @@ class BatchPool:
             raise WorkerLostError(
                 "a worker process died (out of memory, or a crash in compiled code)"
             ) from error
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

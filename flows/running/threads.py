@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from flows.running.steps import PoolClosedError
+from flows.running.closing import ClosingPool
 from tasks.limits import raise_in
 
 if TYPE_CHECKING:
@@ -16,7 +16,7 @@ P = TypeVar("P")
 R = TypeVar("R")
 
 
-class ThreadPool:
+class ThreadPool(ClosingPool):
     """Runs each call in the thread that asks.
 
     What kills its process here kills the run.
@@ -28,10 +28,8 @@ class ThreadPool:
     """
 
     def __init__(self, workers: int) -> None:
-        self.workers = workers
-        self._lock = threading.Lock()
+        super().__init__(workers)
         self._at_work: set[int] = set()
-        self._closed = False
 
     @property
     def callers(self) -> int:
@@ -48,8 +46,7 @@ class ThreadPool:
         """
         own = threading.get_ident()
         with self._lock:
-            if self._closed:
-                raise PoolClosedError("the run has ended; nothing is begun any more")
+            self._refuse_when_closed()
             self._at_work.add(own)
         try:
             return call(payload)
@@ -58,9 +55,6 @@ class ThreadPool:
                 self._at_work.discard(own)
                 # An interrupt that came too late is not for what this thread does next.
                 raise_in(own, None)
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from tests.deployments.guide import ROOT, Reader, blocks
+from tests.processes import descendants
 from tests.servers.postgresql import postgresql
 from tests.servers.workstation import environment, free_port
 
@@ -168,12 +169,7 @@ class TestFollowed:
 
 def _kill_with_children(worker):
     """Kill a worker and what it has started, which has sessions of its own."""
-    rows = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-    parents = {int(pid): int(parent) for pid, parent in (row.split() for row in rows.splitlines())}
-    doomed = {worker.pid}
-    while more := {pid for pid, parent in parents.items() if parent in doomed} - doomed:
-        doomed |= more
-    for pid in doomed:
+    for pid in {worker.pid} | descendants(worker.pid):
         subprocess.run(["kill", "-KILL", str(pid)], check=False, capture_output=True)
     worker.wait()
 

@@ -17,7 +17,6 @@ from tests.faults.kill_cases import FLOW, POOL, Outcome, asked_for
 from tests.faults.kill_nursery import ENDED, SAID, STARTED
 from tests.faults.killing import (
     Victim,
-    descendants,
     hold,
     lives,
     lost_and_doubled,
@@ -25,6 +24,7 @@ from tests.faults.killing import (
     results,
     send,
 )
+from tests.processes import descendants
 from tests.servers.workstation import environment
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def outcome_of(
     victim = Victim(
         folder / "lihop.duckdb",
         case.moment,
-        lambda: [process, *of_pool(descendants(process))],
+        lambda: [process, *of_pool(sorted(descendants(process)))],
         lambda: not lives(process),
     )
     try:

@@ -28,13 +28,13 @@ from tests.faults.kill_cases import (
 from tests.faults.killing import (
     Victim,
     command_of,
-    descendants,
     hold,
     lives,
     lost_and_doubled,
     results,
     send,
 )
+from tests.processes import descendants
 from tests.servers.workstation import OVER, workstation
 
 if TYPE_CHECKING:

@@ -226,19 +226,6 @@ def command_of(pid: int) -> str:
     return ""
 
 
-def descendants(ancestor: int) -> list[int]:
-    """Return the processes that one has started, those that these have, and so on."""
-    parents = {}
-    for entry in Path("/proc").iterdir():
-        with suppress(FileNotFoundError, ProcessLookupError):
-            if entry.name.isdigit():
-                parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-    found = [ancestor]
-    for one in found:
-        found += [pid for pid, parent in parents.items() if parent == one]
-    return found[1:]
-
-
 def of_pool(pids: Sequence[int]) -> list[int]:
     """Return those of some processes that compute batches."""
     return [pid for pid in pids if "spawn_main" in command_of(pid)]

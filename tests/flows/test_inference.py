@@ -14,7 +14,9 @@ from storage.errors import ShardError
 from tasks.workers import Batch, predictions_stem, shard_path
 from tests.campaigns import RecordingSteps, assert_same, write_good
 
-ASKED = PredictParameters(folder="nowhere", stems=("any",), model_digest="0")
+
+def ask(stems):
+    return PredictParameters(folder="nowhere", stems=stems, model_digest="0")
 
 
 class There:
@@ -155,7 +157,7 @@ def test_more_is_drawn_while_a_group_is_away_and_groups_are_no_larger_than_asked
         yield from _batches(9, drawn)
         slow.may.set()
 
-    found = [(len(group), why) for group, why in in_groups(batches(), slow, ASKED, size=4)]
+    found = [(len(group), why) for group, why in in_groups(batches(), slow, ask, size=4)]
     assert found == [(4, None), (4, None), (1, None)]
     assert slow.asked[0] == tuple(f"batch-{number}" for number in range(4))
     assert [stem for stems in slow.asked for stem in stems] == [f"batch-{number}" for number in range(9)]
@@ -163,7 +165,7 @@ def test_more_is_drawn_while_a_group_is_away_and_groups_are_no_larger_than_asked
 
 def test_nothing_is_sent_where_nothing_comes():
     slow = Slow()
-    assert list(in_groups(iter(()), slow, ASKED)) == []
+    assert list(in_groups(iter(()), slow, ask)) == []
     assert slow.asked == []
 
 
@@ -175,14 +177,14 @@ def test_who_stops_listening_gives_up_what_is_away():
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        list(in_groups(batches(), slow, ASKED, size=2))
+        list(in_groups(batches(), slow, ask, size=2))
     assert slow.given_up.is_set()
 
 
 def test_leaving_early_gives_up_too():
     slow = Slow()
     slow.may.set()
-    groups = in_groups(_batches(6, []), slow, ASKED, size=2)
+    groups = in_groups(_batches(6, []), slow, ask, size=2)
     next(groups)
     groups.close()
     assert slow.given_up.is_set()
@@ -192,8 +194,7 @@ def test_a_damaged_batch_is_an_error_of_its_own(bench, expected):
     """Descriptors that cannot be trusted elsewhere are looked at again here, where they are computed anew."""
 
     def wrong(asked):
-        if asked.stems:
-            raise ElsewhereError(str(ShardError("descriptors of one batch are damaged")))
+        raise ElsewhereError(str(ShardError("descriptors of one batch are damaged")))
 
     _, _, messages = _screened(bench, There(wrong))
     assert_same(bench.tables(), expected)

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from tests.processes import descendants
 from tests.servers.workstation import environment, free_port
 
 if TYPE_CHECKING:
@@ -103,12 +104,8 @@ class Machine:
                 ["ip", "netns", "pids", self.namespace], check=True, capture_output=True, text=True
             )
             return {int(pid) for pid in told.stdout.split()}
-        rows = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-        parents = {int(pid): int(parent) for pid, parent in (row.split() for row in rows.splitlines())}
-        found = {process.pid for process in self.processes}
-        while more := {pid for pid, parent in parents.items() if parent in found} - found:
-            found |= more
-        return found
+        started = {process.pid for process in self.processes}
+        return started | descendants(*started)
 
 
 @contextmanager

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.processes import descendants
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
@@ -114,14 +116,7 @@ class Workstation:
 
     def descendants(self) -> set[int]:
         """Return the processes that it has started, and those that these have."""
-        rows = subprocess.run(["ps", "-eo", "pid=,ppid="], capture_output=True, text=True, check=True).stdout
-        parents = {int(pid): int(parent) for pid, parent in (row.split() for row in rows.splitlines())}
-        found: set[int] = set()
-        while True:
-            more = {pid for pid, parent in parents.items() if parent in found | {self.process.pid}} - found
-            if not more:
-                return found
-            found |= more
+        return descendants(self.process.pid)
 
     def stop(self) -> int:
         """Press Ctrl-C and return the exit code."""
