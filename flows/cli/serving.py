@@ -54,7 +54,7 @@ def deploy(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Bring pools, deployments and automations to the server of PREFECT_API_URL, as often as you like."""
-    from flows.orchestration.deploying import HEARTBEAT, HEARTBEAT_S, deploy
+    from flows.orchestration.deploying import deploy
     from flows.prefect_environment import prepare_prefect
 
     prepare_prefect()
@@ -65,10 +65,7 @@ def deploy(
     print(f"At {found.api}: {', '.join(found.deployments)}. Runs work in {found.folder}.")
     _tell_of_schedules(found)
     for pool in found.pools:
-        print(
-            f"A machine that is to work: {HEARTBEAT}={HEARTBEAT_S} prefect worker start --pool {pool} "
-            "--type process"
-        )
+        print(f"A machine that is to work: prefect worker start --pool {pool} --type process")
 
 
 def _tell_of_schedules(found: Deployed) -> None:

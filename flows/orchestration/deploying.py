@@ -29,13 +29,15 @@ POOLS = {
 LIMITS = (f"tag:{GPU_SLOT}", WRITER)
 """Limits of one at a time. A limit by a tag is one of the tag's name behind this word."""
 
-HEARTBEAT = "PREFECT_FLOWS_HEARTBEAT_FREQUENCY"
-"""What a worker needs in its environment for its runs to say that they are alive."""
+SILENT_S, BEGIN_S = 90, 110
+"""After how long without a heartbeat a run is taken for dead, which sends one every 30 s, as its deployment
+says; and how long it may take from its worker's hands to its beginning, on a busy machine."""
 
-HEARTBEAT_S, SILENT_S = 30, 90
-"""How often a run says that it is alive, and after how long without it is taken for dead."""
+SILENT, UNBEGUN = "lihop: crashed without a word", "lihop: never began"
+"""The automations."""
 
-SILENT = "lihop: crashed without a word"
+BEGUN = ("Running", "Retrying")
+"""How Prefect calls the state of a run that begins, the first time and later."""
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ def deploy(folder: Path, *, schedules: bool = True) -> Deployed:
         pools=tuple(POOLS),
         limits=LIMITS,
         deployments=tuple(names),
-        automations=(SILENT,),
+        automations=(SILENT, UNBEGUN),
         scheduled={
             name: ", ".join(f"{when.cron} {when.timezone}" for when in one.schedules)
             for name, one in zip(names, plan, strict=True)
@@ -182,6 +184,7 @@ def _deploy(one: Planned, folder: Path, *, schedules: bool) -> str:
             limit=limit.limit, collision_strategy=ConcurrencyLimitStrategy(limit.collision_strategy)
         ),
         work_pool_name=one.work_pool.name,
+        job_variables=one.work_pool.job_variables,
     )
     # As `pull` in the file: a run starts in the folder, and nothing is copied there.
     deployment.storage = LocalStorage(str(folder))
@@ -191,15 +194,56 @@ def _deploy(one: Planned, folder: Path, *, schedules: bool) -> str:
 
 def _automate(client: SyncPrefectClient) -> None:
     """See to it that a run whose process and worker died together does not stay at work for ever."""
-    from prefect.client.schemas.objects import TERMINAL_STATES, StateType
+    from prefect.client.schemas.objects import TERMINAL_STATES
+
+    alive = {"prefect.flow-run.heartbeat", *map(_event, BEGUN)}
+    ends = {_event(state.value.capitalize()) for state in TERMINAL_STATES}
+    # The state is the server's own word, while the first heartbeat may die with the process that sends it.
+    _automate_one(
+        client,
+        SILENT,
+        "Marks runs as crashed of which no heartbeat is heard any more.",
+        f"Nothing was heard of this run for {SILENT_S} s: it or its worker was killed. Retry it to go on.",
+        after=alive,
+        expect=alive | ends,
+        within_s=SILENT_S,
+    )
+    _automate_one(
+        client,
+        UNBEGUN,
+        "Marks runs as crashed that a worker took and that never began.",
+        f"A worker took this run, and it had not begun {BEGIN_S} s later: the worker was killed, or is very "
+        "slow. Retry it to go on.",
+        after={_event("Pending")},
+        expect={*map(_event, (*BEGUN, "Scheduled", "AwaitingConcurrencySlot", "AwaitingRetry")), *ends},
+        within_s=BEGIN_S,
+    )
+
+
+def _event(state: str) -> str:
+    """Return the event that tells that a run came into a state."""
+    return f"prefect.flow-run.{state}"
+
+
+def _automate_one(
+    client: SyncPrefectClient,
+    name: str,
+    description: str,
+    message: str,
+    *,
+    after: set[str],
+    expect: set[str],
+    within_s: int,
+) -> None:
+    """Mark those of our runs as crashed of which something is not heard in time after something else."""
+    from prefect.client.schemas.objects import StateType
     from prefect.events.actions import ChangeFlowRunState
     from prefect.events.schemas.automations import AutomationCore, EventTrigger, Posture
     from prefect.events.schemas.events import ResourceSpecification
 
-    ends = [f"prefect.flow-run.{state.value.capitalize()}" for state in TERMINAL_STATES]
     trigger = EventTrigger(
-        after={"prefect.flow-run.heartbeat"},
-        expect={"prefect.flow-run.heartbeat", *ends},
+        after=after,
+        expect=expect,
         match=ResourceSpecification({"prefect.resource.id": "prefect.flow-run.*"}),
         match_related=ResourceSpecification(
             {"prefect.resource.id": f"prefect.tag.{TAG}", "prefect.resource.role": "tag"}
@@ -207,18 +251,15 @@ def _automate(client: SyncPrefectClient) -> None:
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
-        within=timedelta(seconds=SILENT_S),
-    )
-    message = (
-        f"Nothing was heard of this run for {SILENT_S} s: it or its worker was killed. Retry it to go on."
+        within=timedelta(seconds=within_s),
     )
     automation = AutomationCore(
-        name=SILENT,
-        description="Marks runs as crashed of which no heartbeat is heard any more.",
+        name=name,
+        description=description,
         trigger=trigger,
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )
-    there = client.read_automations_by_name(SILENT)
+    there = client.read_automations_by_name(name)
     if there:
         client.update_automation(there[0].id, automation)
     else:

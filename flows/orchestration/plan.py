@@ -30,11 +30,12 @@ class Limit(BaseModel):
 
 
 class Place(BaseModel):
-    """The work pool that a deployment runs in."""
+    """The work pool that a deployment runs in, and what of the pool's settings is the deployment's own."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    job_variables: dict[str, Any] = {}
 
 
 class Planned(BaseModel):

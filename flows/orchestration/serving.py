@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from flows.orchestration.deploying import HEARTBEAT, HEARTBEAT_S, deploy
+from flows.orchestration.deploying import deploy
 from flows.orchestration.errors import OrchestrationError
 from flows.orchestration.names import CPU, GPU, TAG
 from flows.orchestration.processes import Kept
@@ -118,7 +118,6 @@ def _environment(asked: Workstation) -> Mapping[str, str]:
     """Return the environment of the processes; this process talks to the server by the same variables."""
     os.environ[API] = f"{asked.url}/api"
     os.environ["PREFECT_UI_API_URL"] = f"{asked.url}/api"
-    os.environ.setdefault(HEARTBEAT, str(HEARTBEAT_S))
     # What they print goes to files, for whoever looks for a reason.
     return dict(os.environ) | {
         "PREFECT_LOGGING_LEVEL": "INFO",

@@ -83,7 +83,6 @@ def test_services_are_those_that_it_takes(config):
     assert device["capabilities"] == ["gpu"]
     for name in ("cpu-worker", "gpu-worker"):
         worker = services[name]
-        assert worker["environment"]["PREFECT_FLOWS_HEARTBEAT_FREQUENCY"] == "30"
         assert worker["environment"]["PREFECT_API_URL"] == "http://server:4200/api"
         assert f"lihop-{name[:3]}" in worker["command"]
         assert [volume["target"] for volume in worker["volumes"]] == ["/results"]

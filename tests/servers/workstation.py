@@ -39,7 +39,6 @@ def environment(home: Path) -> dict[str, str]:
     return kept | {
         "PREFECT_HOME": str(home),
         "OMP_NUM_THREADS": "1",
-        "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
     }
 
 

@@ -59,8 +59,9 @@ def test_what_is_planned_can_run(one):
     given = {"parameters": STEMS} if flow.name == BY_OTHERS else one.parameters
     assert flow.validate_parameters(given) is not None
     assert one.work_pool.name in POOLS
-    # Automations know our runs by it.
+    # Automations know our runs by it, and take one without heartbeats for dead.
     assert TAG in one.tags
+    assert one.work_pool.job_variables["env"] == {"PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30"}
     for when in one.schedules:
         assert CronSchedule(cron=when.cron, timezone=when.timezone)
 

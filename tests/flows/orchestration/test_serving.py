@@ -170,14 +170,22 @@ class TestServed:
         assert run["created_by"]["type"] == "SCHEDULE"
 
     def test_a_run_killed_with_its_worker_is_found(self, served):
-        """Its worker is started again, the run is marked as crashed, and retrying it completes it."""
-        identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=8, workers=1)
+        """Its worker is started again, the run is marked as crashed, and retrying it completes it.
+
+        So is a run that the worker had taken, and that had not begun.
+        """
+        screening = served.deployment("screen-cathodes", "custom")
+        identifier = served.start(screening, limit=8, workers=1)
         served.until(lambda: served.run(identifier)["state"]["type"] == "RUNNING")
+        unbegun = served.start(screening, database="unbegun.duckdb", **SMALL)
+        served.until(lambda: served.run(unbegun)["state"]["type"] != "SCHEDULED")
         for pid in _of_worker(served):
             os.kill(pid, signal.SIGKILL)
-        # Its first heartbeat is sent when it begins.
         run = served.over(identifier, CRASHED_WITHIN_S)
         assert run["state"]["type"] == "CRASHED", served.logs()
+        assert served.over(unbegun, CRASHED_WITHIN_S)["state"]["type"] == "CRASHED", served.logs()
+        states = served.ask("GET", f"/flow_run_states/?flow_run_id={unbegun}")
+        assert "RUNNING" not in {state["type"] for state in states}
         assert "starting it again" in (served.root / "errors").read_text()
         again = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
         served.ask("POST", f"/flow_runs/{identifier}/set_state", again)
