@@ -18,3 +18,15 @@ def descendants(*ancestors: int) -> set[int]:
     while more := {pid for pid, parent in parents.items() if parent in found} - found:
         found |= more
     return found - set(ancestors)
+
+
+def with_variable(name: str, value: str) -> set[int]:
+    """Return the processes that have a variable in their environment, but for those that have ended."""
+    wanted = f"{name}={value}".encode()
+    found = set()
+    for environment in Path("/proc").glob("[0-9]*/environ"):
+        # That of a process that has ended and that nobody has asked about is empty.
+        with suppress(OSError):
+            if wanted in environment.read_bytes().split(b"\0"):
+                found.add(int(environment.parent.name))
+    return found

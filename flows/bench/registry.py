@@ -20,6 +20,7 @@ BENCHES = {
     "prediction": "Lightning's Trainer.predict, beside a plain forward pass",
     "storage": "recording generated results, beside plain DuckDB",
     "orchestration": "the Prefect flow, beside the same functions run plainly",
+    "memory": "memory of a screening's process, beside one of a tenth as many materials",
     # Last: outside a clone of the repository it cannot run.
     "sync": "documents a second from the Materials Project's protocol, beside the plain client's search",
 }
@@ -29,7 +30,7 @@ BENCHES = {
 REPEATS = {"orchestration": 5}
 """Rounds of a bench whose sides differ by less than single runs do."""
 
-BRIEF = {"orchestration": 32}
+BRIEF = {"orchestration": 32, "memory": 40}
 """Most structures of a bench that takes hours, when it is one of all."""
 
 

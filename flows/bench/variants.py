@@ -9,7 +9,7 @@ from flows.bench.structures import reference_materials
 from tasks.candidates.reference_checks import space_group_number
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from pymatgen.core import Structure
@@ -24,12 +24,18 @@ STEP = 1.018
 """Linear factor between two sizes of a cell: further apart in volume than duplicates may be."""
 
 
-def variants() -> Iterator[tuple[str, Structure]]:
-    """Yield structures without end, each another material, under a name of its own; always the same ones."""
+def variants(metals: Sequence[str] = METALS) -> Iterator[tuple[str, Structure]]:
+    """Yield structures without end, each another material, under a name of its own; always the same ones.
+
+    Parameters
+    ----------
+    metals : sequence of str
+        What is put in the places of `METALS`.
+    """
     found = [
         (name, parent, chosen)
         for name, parent in _parents()
-        for chosen in combinations_with_replacement(METALS, len(_metal_sites(parent)))
+        for chosen in combinations_with_replacement(metals, len(_metal_sites(parent)))
         if chosen
     ]
     # Those of fewest different metals first: they keep most symmetry, and so have fewest hops.
@@ -65,8 +71,8 @@ def _varied(parent: Structure, metals: tuple[str, ...], factor: float) -> Struct
     return varied
 
 
-def write_variants(folder: Path, materials: int) -> None:
+def write_variants(folder: Path, materials: int, metals: Sequence[str] = METALS) -> None:
     """Write so many of them into a folder, a POSCAR each."""
     folder.mkdir(parents=True)
-    for _, (name, structure) in zip(range(materials), variants(), strict=False):
+    for _, (name, structure) in zip(range(materials), variants(metals), strict=False):
         structure.to(filename=str(folder / f"{name}.vasp"), fmt="poscar")

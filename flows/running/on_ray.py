@@ -26,6 +26,11 @@ SETTINGS = {
 }
 """Read by Ray when it is imported or started."""
 
+# Ray has no password. Else it listens on all networks of this machine, also when it is told the address
+# 127.0.0.1, and runs what anybody sends; what it spares other systems' users, it spares ours too.
+ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Beside these, for a cluster of our own."""
+
 
 class RayPool(ClosingPool):
     """Runs calls on the workers of a Ray cluster.
@@ -46,7 +51,7 @@ class RayPool(ClosingPool):
         self._remote: Any = None
         # Processes that Ray starts end with the thread that started them, so that one is kept for it.
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="lihop-ray")
-        for name, value in SETTINGS.items():
+        for name, value in (SETTINGS | (ALONE if scheduler is None else {})).items():
             os.environ.setdefault(name, value)
 
     def run(self, call: Callable[[P], R], payload: P) -> R:

@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from flows.bench import hops, paths, registry
+from flows.bench import hops, memory, paths, registry
 from flows.bench.generated import HOPS_A_MATERIAL, Block, tables
 from flows.bench.measure import (
     OURS,
@@ -29,6 +29,7 @@ from flows.bench.measure import (
     summarise,
 )
 from flows.cli.main import app
+from flows.computing import HOPS
 from storage.columns import conform, row_type_of
 from tests.campaigns import write_checkpoint
 
@@ -213,10 +214,21 @@ def test_trainer_predicts_what_a_plain_pass_does(model_folder):
     assert found.details["largest_difference_ev"] < 1e-4
 
 
-@pytest.mark.slow
-def test_orchestration_gives_the_same_results(model_folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A home of Prefect's that is made once: the first start takes longest."""
+    return tmp_path_factory.mktemp("home")
+
+
+@pytest.fixture
+def prefect_home(home, monkeypatch):
+    monkeypatch.setenv("PREFECT_HOME", str(home))
     monkeypatch.delenv("PREFECT_API_URL", raising=False)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_home")
+def test_orchestration_gives_the_same_results(model_folder):
     done = run_cli("orchestration", "--json", "--limit", "2", "--repeats", "1", "--model", model_folder)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
@@ -224,6 +236,39 @@ def test_orchestration_gives_the_same_results(model_folder, tmp_path, monkeypatc
     assert found["counts_equal"] is True
     assert found["details"]["with_result"] == 2
     assert found["details"]["rerun_speedup"] > 1
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("prefect_home")
+def test_memory_is_that_of_whole_screenings(model_folder):
+    done = run_cli("memory", "--json", "--limit", "10", "--model", model_folder)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    check_shape(found, "memory")
+    assert found["counts_equal"] is True
+    assert found["details"]["with_result"] == 10
+    # Libraries alone take more than this.
+    assert found["ours_median"] > 100
+
+
+def test_memory_is_told_by_parts_of_the_way():
+    watch = memory.Watch()
+    watch.stage(HOPS, 20)
+    watch.stage("percolation", 40)
+    watch.advance(HOPS, 3)
+    watch.advance("percolation", 1)
+    assert (watch.done, watch.total) == (3, 20)
+    # Two of the first tenth, none of the second, one of the third and one of the last.
+    watch.seen = [(0, 100.0), (1, 120.0), (4, 90.0), (19, 95.0)]
+    assert watch.by_parts() == [110.0, 90.0, 95.0]
+
+
+def test_own_memory_is_what_is_in_no_file():
+    before = memory.own_memory_mb()
+    held = bytearray(64 * 1024 * 1024)
+    held[::4096] = b"x" * len(held[::4096])
+    assert memory.own_memory_mb() - before > 32
+    assert held
 
 
 def test_orchestration_is_measured_more_often_and_briefly_among_all():

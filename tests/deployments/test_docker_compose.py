@@ -87,6 +87,12 @@ def test_services_are_those_that_it_takes(config):
         assert f"lihop-{name[:3]}" in worker["command"]
         assert [volume["target"] for volume in worker["volumes"]] == ["/results"]
         assert "PREFECT_SERVER_DATABASE_CONNECTION_URL" not in worker["environment"]
+    # Who holds a limit is kept in files of its home.
+    (home,) = services["server"]["volumes"]
+    assert services["server"]["environment"]["PREFECT_HOME"] == home["target"] == "/prefect"
+    assert "LEASE_STORAGE=prefect.server.concurrency.lease_storage.filesystem" in (
+        ROOT / "deployments" / "Dockerfile"
+    ).read_text(encoding="utf-8")
     # The server and who asks it have one password.
     assert (
         services["server"]["environment"]["PREFECT_SERVER_API_AUTH_STRING"]

@@ -47,7 +47,8 @@ def test_all_is_there(applied, pods):
     assert pods.keys() == {"database", "server", "deploy", "cpu-worker", "gpu-worker"}
     kinds = sorted(one["kind"] for one in applied.kept.values())
     assert kinds == ["Deployment", "Deployment", "Deployment", "Job", "Namespace", "PersistentVolumeClaim",
-                     "Secret", "Secret", "Secret", "Service", "Service", "StatefulSet"]  # fmt: skip
+                     "PersistentVolumeClaim", "Secret", "Secret", "Secret", "Service", "Service",
+                     "StatefulSet"]  # fmt: skip
     assert {one["metadata"].get("namespace", "lihop") for one in applied.kept.values()} == {"lihop"}
 
 
@@ -105,6 +106,13 @@ def test_pods_have_no_rights_and_say_what_they_need(pods):
             assert {"startupProbe", "livenessProbe"} <= container.keys()
     assert pods["gpu-worker"]["containers"][0]["resources"]["limits"]["nvidia.com/gpu"] == 1
     assert "nvidia.com/gpu" not in pods["cpu-worker"]["containers"][0]["resources"]["limits"]
+
+
+def test_the_server_keeps_who_holds_a_limit(pods):
+    """In files of its home, as the image says: it would never give a place back that it has forgotten."""
+    (container,) = pods["server"]["containers"]
+    assert {"name": "PREFECT_HOME", "value": "/prefect"} in container["env"]
+    assert {"name": "server", "mountPath": "/prefect"} in container["volumeMounts"]
 
 
 @pytest.mark.parametrize("name", ["cpu-worker", "gpu-worker"])

@@ -18,12 +18,24 @@ id=$$
 cp "$1" slurm-$id.sh
 shift
 echo "$@" > slurm-$id.asked
+export LIHOP_TESTS_JOB="$PWD/slurm-$id" PYTHONPATH="$PWD/witness"
 setsid bash slurm-$id.sh "$@" > slurm-$id.out 2>&1 < /dev/null &
 echo $! > slurm-$id.pid
 echo "Submitted batch job $id"
 """
 SCANCEL = """#!/bin/bash
 for id; do kill -TERM -- -$(cat slurm-$id.pid); done
+"""
+# What a job has computed batches by is a module that nothing else of a Dask worker imports.
+WITNESS = """
+import os, pathlib, sys
+
+class Witness:
+    def find_spec(self, name, path=None, target=None):
+        if name == "tasks.workers":
+            pathlib.Path(os.environ["LIHOP_TESTS_JOB"] + ".computed").touch()
+
+sys.meta_path.insert(0, Witness())
 """
 # A job of one core on the loopback network: the machine of a test is no cluster.
 SMALL = {"--jobs 4 --cores 8 --memory 16GiB": "--jobs 1 --cores 1 --memory 2GiB --interface lo"}
@@ -57,6 +69,8 @@ def reader(tmp_path):
     with Reader(tmp_path, SMALL) as reader:
         reader.program("sbatch", SBATCH)
         reader.program("scancel", SCANCEL)
+        (tmp_path / "home" / "witness").mkdir()
+        (tmp_path / "home" / "witness" / "sitecustomize.py").write_text(WITNESS, encoding="utf-8")
         folder = tmp_path / "home" / "deployments" / "slurm"
         folder.mkdir(parents=True)
         for path in (ROOT / "deployments" / "slurm").iterdir():
@@ -98,6 +112,16 @@ def _runs(pid):
     )
 
 
+def _computed(reader):
+    """Return the jobs of Dask workers that have computed a batch."""
+    return {
+        script.stem
+        for script in (reader.root / "home").glob("slurm-*.sh")
+        if "dask worker" in script.read_text() or "dask_worker" in script.read_text()
+        if script.with_suffix(".computed").exists()
+    }
+
+
 def _until_over(reader):
     end = time.monotonic() + PATIENCE_S
     while any(runs for _, _, runs in _jobs(reader).values()):
@@ -108,10 +132,12 @@ def _until_over(reader):
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_the_guide_does_what_it_says(reader):
-    said = {}
+    said, computed = {}, {}
     for block in blocks("slurm"):
+        before = _computed(reader)
         said[block.section] = reader.follow(block)
         _until_over(reader)
+        computed[block.section] = _computed(reader) - before
     script = said["The script of a job"]
     assert subprocess.run(["bash", "-n"], input=script, text=True, check=False).returncode == 0
     assert "#SBATCH -t 02:00:00" in script
@@ -121,6 +147,8 @@ def test_the_guide_does_what_it_says(reader):
             ("completed", 2), ("completed", 3)
         ]  # fmt: skip
     assert "ref-lifebo3" in said["See that it works"]
+    # Both screenings had their batches computed in the jobs that they asked for.
+    assert [len(jobs) for section, jobs in computed.items() if jobs] == [1, 1], computed
     # Certificates were for one run.
     assert not list((reader.root / "home").glob(".lihop-dask-*"))
 

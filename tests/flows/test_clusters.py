@@ -7,7 +7,8 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
+from ipaddress import ip_address
 from pathlib import Path
 from uuid import uuid4
 
@@ -26,11 +27,27 @@ from flows.running.threads import ThreadPool
 from storage import queries
 from tests.campaigns import GOOD, Bench, assert_same, write_cif, write_good
 from tests.children import die, double
-from tests.processes import descendants
+from tests.processes import descendants, with_variable
 from tests.servers.workstation import free_port
 
 CLUSTERS = ("dask", "ray")
 ROOT = Path(__file__).resolve().parents[2]
+LISTENS = """
+import sys
+from importlib import import_module
+import psutil
+from tests.children import double
+
+if __name__ == "__main__":
+    module, pool = sys.argv[1:]
+    with getattr(import_module(module), pool)(1) as pool:
+        assert pool.run(double, 2) == 4
+        me = psutil.Process()
+        for one in [me, *me.children(recursive=True)]:
+            for socket in one.net_connections("inet"):
+                if socket.status == psutil.CONN_LISTEN:
+                    print(socket.laddr.ip)
+"""
 SCREEN = """
 import sys
 from flows import collecting
@@ -93,9 +110,8 @@ def test_threads_give_the_same_tables(bench, reference):
 
 def screened(parameters, *, lethal=False):
     """Screen in a process of its own, which a cluster's driver may end; wait until all of it has ended."""
-    mark = f"LIHOP_TESTS_RUN={uuid4().hex}"
-    name, _, value = mark.partition("=")
-    environment = os.environ | {"PYTHONPATH": str(ROOT), name: value}
+    run = uuid4().hex
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "LIHOP_TESTS_RUN": run}
     given = [parameters.model_dump_json(), "lethal" if lethal else ""]
     done = subprocess.run(
         [sys.executable, "-c", SCREEN, *given],
@@ -107,18 +123,8 @@ def screened(parameters, *, lethal=False):
     )
     assert done.returncode == 0, done.stderr
     until = time.monotonic() + 60
-    while marked(mark):
+    while with_variable("LIHOP_TESTS_RUN", run):
         assert time.monotonic() < until, "processes are left behind"
-
-
-def marked(mark):
-    """Return the processes that have inherited a variable."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        with suppress(OSError):
-            if mark.encode() in path.read_bytes().split(b"\0"):
-                found.append(path.parent.name)
-    return found
 
 
 @pytest.mark.slow
@@ -126,6 +132,25 @@ def marked(mark):
 def test_a_cluster_of_its_own_gives_the_same_tables(bench, reference, runner):
     screened(asked(bench, runner=runner))
     assert_same(bench.tables(), reference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [DaskPool, RayPool])
+def test_a_cluster_of_its_own_listens_to_this_machine_alone(kind, tmp_path):
+    script = tmp_path / "listens.py"
+    script.write_text(LISTENS)
+    done = subprocess.run(
+        [sys.executable, script, kind.__module__, kind.__name__],
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    assert done.returncode == 0, done.stderr
+    heard = [ip_address(line.removeprefix("::ffff:")) for line in done.stdout.splitlines()]
+    assert heard
+    assert [ip for ip in heard if not ip.is_loopback] == []
 
 
 @pytest.mark.slow

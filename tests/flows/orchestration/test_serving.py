@@ -17,11 +17,16 @@ import duckdb
 import httpx
 import pytest
 
+from storage.places import paths_of
+from tests.processes import with_variable
 from tests.servers.workstation import environment, free_port, workstation
 
 SMALL = {"limit": 2, "paths": "straight"}
 CRASHED_WITHIN_S = 240.0
 """Two minutes from the last heartbeat are what is promised; the rest is for a busy machine."""
+
+RUN_ID = "PREFECT__FLOW_RUN_ID"
+"""What Prefect tells a run by; all that computes for it inherits it."""
 
 STOPPED_WITHIN_S = 10.0
 """How long the processes of a pool may go on after somebody pressed Cancel."""
@@ -197,16 +202,22 @@ class TestServed:
             found = connection.execute("SELECT status, n_candidates FROM runs WHERE run_id LIKE ?", [own])
             assert found.fetchall() == [("completed", 8)]
 
-    def test_what_is_cancelled_stops_and_can_be_gone_on_with(self, served):
-        identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=16, batch_size=1)
-        pool = served.until(lambda: _of_pool(served))
+    @pytest.mark.parametrize("runner", ["process", "dask", "ray"])
+    def test_what_is_cancelled_stops_and_can_be_gone_on_with(self, served, runner):
+        database = served.folder / f"{runner}.duckdb"
+        asked = {"limit": 16, "batch_size": 1, "runner": runner, "database": database.name}
+        identifier = served.start(served.deployment("screen-cathodes", "custom"), **asked)
+        shards = paths_of(database).shards
+        # Its pool is at work then.
+        served.until(lambda: any(shards.glob("hops-*.hops.parquet")))
+        pool = with_variable(RUN_ID, identifier)
+        assert len(pool) > 1
         asked_at = time.monotonic()
         served.ask("POST", f"/flow_runs/{identifier}/set_state", {"state": {"type": "CANCELLING"}})
-        served.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pool))
+        served.until(lambda: not pool & with_variable(RUN_ID, identifier))
         assert time.monotonic() - asked_at < STOPPED_WITHIN_S
-        assert _of_pool(served) == []
+        assert with_variable(RUN_ID, identifier) == set()
         assert served.over(identifier)["state"]["type"] == "CANCELLED", served.states()
-        database = served.folder / "lihop.duckdb"
         run = UUID(identifier).hex[-8:]
         with duckdb.connect(str(database), read_only=True) as connection:
             ((name, status),) = connection.execute(
@@ -241,8 +252,3 @@ def _of_worker(served):
     """Return the worker of the CPU pool and all that it has started."""
     others = ("server start", "uvicorn", "lihop-gpu")
     return [pid for pid, command in _commands(served).items() if not any(one in command for one in others)]
-
-
-def _of_pool(served):
-    """Return the processes that featurize."""
-    return [pid for pid, command in _commands(served).items() if "spawn_main" in command]
