@@ -15,6 +15,7 @@ from flows.orchestration.gpu_pool import GpuPool
 from flows.orchestration.one_writer import limits_writers, one_writer
 from flows.orchestration.screening_artifacts import show_screening, show_unfinished
 from flows.orchestration.showing import shown_in_prefect
+from flows.orchestration.stopping import stopping_as_told
 from flows.parameters import ScreenParameters
 from flows.resuming import resumed
 from flows.run_names import run_name
@@ -43,7 +44,7 @@ def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
     settings, known = resumed(parameters)
     run_id = known or _run_id()
     try:
-        with shown_in_prefect():
+        with stopping_as_told(), shown_in_prefect():
             summary = _screen(parameters, run_id)
     except Exception as error:
         show_unfinished(settings.database, run_id, error)

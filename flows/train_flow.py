@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 
 from flows.orchestration.names import GPU_SLOT
 from flows.orchestration.showing import shown_in_prefect
+from flows.orchestration.stopping import stopping_as_told
 from flows.train import logs_folder, train
 from flows.train_parameters import TrainParameters
 from tasks.reports.artifacts import training_markdown
@@ -51,7 +52,7 @@ def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any
     from models.recipe import OUT_OF_FOLD
 
     # Hops, networks and epochs are counted, so that none of them is the unit.
-    with shown_in_prefect(""):
+    with stopping_as_told(), shown_in_prefect(""):
         found = fit(parameters)
     get_run_logger().info("Checkpoint %s, digest %s", found["path"], found["model_digest"])
     held_out = found["metrics"].get(OUT_OF_FOLD, {})
