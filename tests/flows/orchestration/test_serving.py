@@ -203,6 +203,19 @@ class TestServed:
             found = connection.execute("SELECT status, n_candidates FROM runs WHERE run_id LIKE ?", [own])
             assert found.fetchall() == [("completed", 8)]
 
+    def test_a_place_that_is_held_outlives_the_server(self, served):
+        """A server that has forgotten who holds the place of the recorder never gives it to another."""
+        asked = {"slots": 1, "names": ["duckdb-writer"], "mode": "concurrency", "lease_duration": 60}
+        lease = served.ask("POST", "/v2/concurrency_limits/increment-with-lease", asked)["lease_id"]
+        server = [pid for pid, command in _commands(served).items() if _is_server(command)]
+        for pid in server:
+            os.kill(pid, signal.SIGKILL)
+        served.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in server))
+        served.until(lambda: _answers(served))
+        assert served.ask("GET", "/v2/concurrency_limits/duckdb-writer")["active_slots"] == 1
+        served.ask("POST", "/v2/concurrency_limits/decrement-with-lease", {"lease_id": lease})
+        assert served.ask("GET", "/v2/concurrency_limits/duckdb-writer")["active_slots"] == 0
+
     @pytest.mark.parametrize("runner", ["process", "dask", "ray"])
     def test_what_is_cancelled_stops_and_can_be_gone_on_with(self, served, runner):
         database = served.folder / f"{runner}.duckdb"
@@ -260,6 +273,16 @@ def _that_compute(identifier):
     return {
         pid for pid, one in found.items() if pid != flow and "resource_tracker" not in " ".join(one.cmdline())
     }
+
+
+def _is_server(command):
+    return "prefect server start" in command or "uvicorn" in command
+
+
+def _answers(served):
+    with suppress(httpx.TransportError):
+        return httpx.get(f"{served.api}/health", timeout=5).is_success
+    return False
 
 
 def _of_worker(served):
