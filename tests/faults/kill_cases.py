@@ -27,6 +27,17 @@ WORKER = "the worker"
 WORKER_AND_FLOW = "the worker and its flow"
 SERVER = "the Prefect server"
 ALL = "`lihop serve`, server, workers, flow and pool"
+GPU_RUN = "the run in the GPU pool"
+GPU_WORKER = "the GPU worker and its run"
+ALL_WITH_GPU = "`lihop serve`, all of it, the GPU pool at work"
+IN_GPU_POOL = frozenset({GPU_RUN, GPU_WORKER, ALL_WITH_GPU})
+"""Whose barriers are predicted in the GPU pool; by the flow itself otherwise."""
+
+SILENT = frozenset({WORKER_AND_FLOW, GPU_WORKER, ALL, ALL_WITH_GPU})
+"""What nobody is left to tell of, but heartbeats that are missed."""
+
+BY_ITSELF, PREDICTING = "itself", "itself, predicting in its own process"
+"""How a run is completed that goes on."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +59,11 @@ class Case:
     def name(self) -> str:
         """A name for a folder and for a test."""
         return f"{self.moment.stage}-{self.moment.done}-{self.moment.seed}"
+
+    @property
+    def inference(self) -> str:
+        """Where barriers are predicted."""
+        return "pool" if self.what in IN_GPU_POOL else "here"
 
 
 @dataclass(frozen=True)
@@ -118,8 +134,9 @@ FLOWS = _cases(
     (SERVED_FLOW, "featurizing", 5),
     (SERVED_FLOW, "predicting", 3),
     (SERVED_FLOW, "recording", 4),
+    (GPU_WORKER, "predicting", 4),
 )
-"""Kills of flows whose worker lives."""
+"""Kills of flows whose worker lives, and of the worker of the GPU pool. That takes one run at a time."""
 
 SERVERS = _cases(
     400,
@@ -127,8 +144,9 @@ SERVERS = _cases(
     (SERVER, "featurizing", 2),
     (SERVER, "predicting", 2),
     (SERVER, "recording", 3),
+    (GPU_RUN, "predicting", 2),
 )
-"""Kills of the server of these flows."""
+"""Kills of the server of these flows; before, of a run in the GPU pool."""
 
 EVERYTHING = _cases(
     500,
@@ -137,20 +155,20 @@ EVERYTHING = _cases(
     (ALL, "featurizing", 4),
     (ALL, "percolating", 2),
     (ALL, "recording", 5),
+    (ALL_WITH_GPU, "predicting", 3),
 )
 """Kills of everything, as when the power fails."""
 
 SERVED = (*AT_ONCE, *FLOWS, *SERVERS, *EVERYTHING)
 
 
-def asked_for(checkpoint: Path, database: Path | str) -> dict[str, Any]:
+def asked_for(checkpoint: Path, database: Path | str, inference: str = "here") -> dict[str, Any]:
     """Return the parameters of every screening of the matrix."""
     return {
         "limit": BATCHES,
         "batch_size": 1,
         "workers": 1,
-        # By the flow that is killed. test_two_machines.py loses the worker of the GPU pool.
-        "inference": "here",
+        "inference": inference,
         "paths": "straight",
         "model": str(checkpoint),
         "database": str(database),

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tests.faults.kill_cases import FLOW, POOL, Outcome, asked_for
+from tests.faults.kill_cases import BY_ITSELF, FLOW, POOL, Outcome, asked_for
 from tests.faults.kill_nursery import ENDED, SAID, STARTED
 from tests.faults.killing import (
     Victim,
@@ -24,6 +24,7 @@ from tests.faults.killing import (
     results,
     send,
 )
+from tests.faults.pace.pacing import paced
 from tests.processes import descendants
 from tests.servers.workstation import environment
 
@@ -72,8 +73,8 @@ class Nursery:
 def nursery(home: Path) -> Iterator[Nursery]:
     """Yield a nursery, whose commands have Prefect's home in a folder."""
     with subprocess.Popen(
-        [sys.executable, "-m", "tests.faults.kill_nursery"], cwd=ROOT, env=environment(home), text=True,
-        stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+        [sys.executable, "-m", "tests.faults.kill_nursery"], cwd=ROOT, env=paced(environment(home)),
+        text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
     ) as process:  # fmt: skip
         yield Nursery(process)
         process.stdin.close()
@@ -84,7 +85,7 @@ def outcome_of(
 ) -> Outcome:
     """Screen in a folder of its own, kill what the case says, complete the run and look at what there is."""
     folder = root / case.name
-    folder.mkdir()
+    case.moment.gate.close(folder / "lihop.duckdb")
     prefect = case.what == FLOW
     process = forks.fork(
         folder, arguments(checkpoint, folder, 2 if case.what == POOL else 1, prefect=prefect)
@@ -103,7 +104,7 @@ def outcome_of(
             send(random.Random(case.moment.seed).choice(pool), signal.SIGKILL)
             victim.go_on()
             assert forks.ended() == 0, (folder / SAID).read_text()
-            found_s, completed_by = 0.0, "itself"
+            found_s, completed_by = 0.0, BY_ITSELF
         else:
             send(process, signal.SIGKILL)
             victim.go_on()

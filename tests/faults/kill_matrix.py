@@ -18,12 +18,12 @@ from typing import TYPE_CHECKING, Any
 from tests.campaigns import write_checkpoint
 from tests.faults import kill_commands, kill_served
 from tests.faults.kill_cases import (
-    ALL,
     BATCHES,
+    BY_ITSELF,
     COMMANDS,
     FOUND_WITHIN_S,
     SERVED,
-    WORKER_AND_FLOW,
+    SILENT,
     Outcome,
     undisturbed,
 )
@@ -78,7 +78,7 @@ def _measured(file: Path, play: Callable[[], dict[Case, Outcome]]) -> dict[Case,
 def page(found: Mapping[Case, Outcome], n_rows: int) -> str:
     """Return the page."""
     lines = [_row(HEAD), _row(["---"] * len(HEAD)), *[_row(_cells(case, found[case])) for case in CASES]]
-    waited = [one.found_s for case, one in found.items() if case.what in {WORKER_AND_FLOW, ALL}]
+    waited = [one.found_s for case, one in found.items() if case.what in SILENT]
     table = "\n".join(lines)
     return f"""# What is killed, and when
 
@@ -89,12 +89,18 @@ within {FOUND_WITHIN_S:g} s.
 
 - **Runs**: a screening of {BATCHES} reference cathodes on straight paths, a material a batch. It ends with
   {n_rows} rows in the tables that hold results and in `rankings`.
-- **Killed**: by `kill -9`, at so many finished batches of a stage and a seeded time later. The run is
-  stopped at that moment (`SIGSTOP`), what it has recorded is read from a copy of its working file, then
-  comes the kill. Recording means inside a transaction, publishing while the copy is written.
+- **Killed**: by `kill -9`, at so many finished batches of a stage and a seeded time later. So that no
+  machine is too quick for a moment, the run waits for it at a gate, which is patched into its processes and
+  not in lihop: up to its mark it goes on freely, and after it until it would put one more shard of that
+  stage in place. In the middle of recording or publishing it waits itself, where so many batches are
+  featurized: inside a transaction, after a seeded number of tables, or with half of a copy written. The run
+  is then stopped (`SIGSTOP`), what it has recorded is read from a copy of its working file, the gate is
+  lifted, then comes the kill.
 - **Found**: until the command has its exit code or the server the final state. A run that was killed with
   its worker says nothing any more: the automation of `lihop deploy` marks it as crashed. Of a run that
   went on by itself there is nothing to find. A flow whose worker alone was killed ends with it, and says so.
+  Where barriers were being predicted in the GPU pool, found is when the screening says that it predicts
+  them in its own process.
 - **Lost, doubled**: rows that are not there or not as in an undisturbed run (numbers within 1e-4, since a
   network's last digits depend on the batch it sees), and rows that it does not have. Timestamps, names of
   shards and identifiers of runs are free.
@@ -115,7 +121,7 @@ def _total(found: Mapping[Case, Outcome], name: str) -> int:
 
 def _cells(case: Case, one: Outcome) -> list[str]:
     counts = [str(one.rows_lost), str(one.rows_doubled), str(one.recomputed)]
-    found = "went on" if one.completed_by == "itself" else f"{one.found_s:.1f}"
+    found = "went on" if one.completed_by == BY_ITSELF else f"{one.found_s:.1f}"
     return [case.what, str(case.moment), found, one.completed_by, *counts]
 
 

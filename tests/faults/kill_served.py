@@ -1,7 +1,7 @@
 """Kills under `lihop serve`: of flows, workers, the server and all of it, several runs at a time.
 
-Runs are stopped (SIGSTOP) at their moments, one after the other, until all stand where they should; then what
-the case says is killed, and the rest goes on. So one wait for the heartbeats finds many runs.
+Runs wait just before their moments until all are there. Then they are let come to them and stopped (SIGSTOP),
+what the case says is killed, and the rest goes on. So one wait for the heartbeats finds many runs.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,8 +19,13 @@ import httpx
 
 from tests.faults.kill_cases import (
     AT_ONCE,
+    BY_ITSELF,
     EVERYTHING,
     FLOWS,
+    GPU_RUN,
+    GPU_WORKER,
+    IN_GPU_POOL,
+    PREDICTING,
     SERVERS,
     WORKER_AND_FLOW,
     Outcome,
@@ -28,12 +34,14 @@ from tests.faults.kill_cases import (
 from tests.faults.killing import (
     Victim,
     command_of,
+    gather,
     hold,
     lives,
     lost_and_doubled,
     results,
     send,
 )
+from tests.faults.pace.pacing import paced
 from tests.processes import descendants
 from tests.servers.workstation import OVER, workstation
 
@@ -46,10 +54,12 @@ if TYPE_CHECKING:
 PATIENCE_S = 600.0
 LOOK_S, ASK_S = 0.5, 3.0
 SETTLED_S = 10.0
-SERVED = ("--runs", "5", "--no-schedules")
+SERVED = ("--runs", "8", "--no-schedules")
 RUN_ID = b"PREFECT__FLOW_RUN_ID="
 RETRY = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
 DONE = "COMPLETED"
+HERE = "barriers are predicted in this process"
+"""What a screening says that learned that nobody else predicts them."""
 
 
 @dataclass
@@ -83,51 +93,62 @@ class Matrix:
 
     def play(self) -> list[Run]:
         """Play all rounds; return their runs, each of which is completed."""
-        with workstation(self.root, *SERVED) as here:
+        with workstation(self.root, *SERVED, variables=paced) as here:
             at_once = self._start(here, AT_ONCE)
             self._kill_worker(here, at_once)
-            # While the heartbeats that no longer come are missed, flows are killed whose worker lives.
+            # While the heartbeats that no longer come are missed, others come to their moments.
+            everything = self._start(here, EVERYTHING)
+            gather([run.victim for run in everything], PATIENCE_S)
+            self._find(here, at_once)
+            self._kill_everything(here, everything)
+        with workstation(self.root, *SERVED, variables=paced) as here:
+            # Heartbeats are missed again: so long others come to their moments, and those found are retried.
             flows = self._start(here, FLOWS)
-            self._kill_flows(flows)
-            self._complete(here, [*at_once, *flows])
+            for run in at_once:
+                self._look_after(here, run)
+            self._kill_each(here, flows)
+            self._complete(here, [*at_once, *everything, *flows])
             servers = self._start(here, SERVERS)
             self._kill_server(here, servers)
             self._complete(here, servers)
-            last = self._start(here, EVERYTHING)
-            self._kill_everything(here, last)
-        with workstation(self.root, *SERVED) as here:
-            self._complete(here, last)
         return self.runs
 
     def _start(self, here: Workstation, cases: Sequence[Case]) -> list[Run]:
-        """Start a run a case."""
+        """Start a run a case, each behind its gate."""
         screening = here.deployment("screen-cathodes", "custom")
         found = []
         for case in cases:
             database = here.folder / case.name / "lihop.duckdb"
-            identifier = here.start(screening, **asked_for(self.checkpoint, database))
-            victim = Victim(database, case.moment, _processes_of(identifier), _Asking(here, identifier))
+            case.moment.before.close(database)
+            asked = asked_for(self.checkpoint, database, case.inference)
+            identifier = here.start(screening, **asked)
+            processes = _Processes(here, identifier, predicts_elsewhere=case.what in IN_GPU_POOL)
+            victim = Victim(database, case.moment, processes, _Asking(here, identifier))
             found.append(Run(case, identifier, victim))
         self.runs += found
         return found
 
     def _kill_worker(self, here: Workstation, runs: list[Run]) -> None:
         """Kill the worker, some of its flows with it."""
-        hold([run.victim for run in runs], PATIENCE_S)
-        (worker,) = [pid for pid in descendants(here.process.pid) if "--pool lihop-cpu" in command_of(pid)]
-        send(worker, signal.SIGKILL)
+        victims = [run.victim for run in runs]
+        gather(victims, PATIENCE_S)
+        hold(victims, PATIENCE_S)
+        send(_worker_of(here, "lihop-cpu"), signal.SIGKILL)
         for run in runs:
             run.killed_at = time.time()
             if run.case.what == WORKER_AND_FLOW:
                 _kill_held(run)
             run.victim.go_on()
 
-    def _kill_flows(self, runs: list[Run]) -> None:
-        """Kill each flow at its moment."""
+    def _kill_each(self, here: Workstation, runs: list[Run]) -> None:
+        """Kill each flow, or what predicts for it, at its moment."""
+        gather([run.victim for run in runs], PATIENCE_S)
         left = list(runs)
         end = time.monotonic() + PATIENCE_S
         while left:
             for run in [one for one in left if one.victim.look()]:
+                if run.case.what == GPU_WORKER:
+                    send(_worker_of(here, "lihop-gpu"), signal.SIGKILL)
                 _kill_held(run)
                 run.victim.go_on()
                 left.remove(run)
@@ -135,13 +156,20 @@ class Matrix:
             time.sleep(0.005)
 
     def _kill_server(self, here: Workstation, runs: list[Run]) -> None:
-        """Kill the server under its flows, which go on."""
-        hold([run.victim for run in runs], PATIENCE_S)
+        """Kill the server under its flows, which go on; before, the run in the GPU pool."""
+        elsewhere = [run for run in runs if run.case.what == GPU_RUN]
+        self._kill_each(here, elsewhere)
+        for run in elsewhere:
+            here.until(partial(_told_at, here, run, HERE))
+        others = [run for run in runs if run not in elsewhere]
+        victims = [run.victim for run in others]
+        gather(victims, PATIENCE_S)
+        hold(victims, PATIENCE_S)
         server = [pid for pid in descendants(here.process.pid) if _is_server(command_of(pid))]
         assert server
         for pid in server:
             send(pid, signal.SIGKILL)
-        for run in runs:
+        for run in others:
             run.killed_at = time.time()
             run.victim.go_on()
 
@@ -159,6 +187,11 @@ class Matrix:
             assert time.monotonic() < end
             time.sleep(LOOK_S)
 
+    def _find(self, here: Workstation, runs: list[Run]) -> None:
+        """Wait until every run is found to be over."""
+        for run in runs:
+            here.over(run.identifier, PATIENCE_S)
+
     def _complete(self, here: Workstation, runs: list[Run]) -> None:
         """Wait until every run is found to be over; retry those that did not complete, until they have."""
         left = list(runs)
@@ -171,6 +204,7 @@ class Matrix:
             time.sleep(LOOK_S)
 
     def _look_after(self, here: Workstation, run: Run) -> None:
+        """Retry a run that ended otherwise than it should; sum up one that is completed."""
         try:
             state = here.run(run.identifier)["state"]
         except httpx.HTTPError:
@@ -191,43 +225,70 @@ class Matrix:
         states = here.ask("GET", f"/flow_run_states/?flow_run_id={run.identifier}")
         run.starts = sum(state["type"] == "RUNNING" for state in states)
         ends = [_second_of(state) for state in states if state["type"] in OVER - {DONE}]
+        if run.case.what in {GPU_RUN, GPU_WORKER}:
+            ends = [here.until(lambda: _told_at(here, run, HERE))]
         run.found_s = min(ends) - run.killed_at if ends else 0.0
 
 
 def outcome_of(run: Run, expected: dict[str, list[Any]]) -> Outcome:
     """Return what became of a run."""
     lost, doubled = lost_and_doubled(results(run.victim.database), expected)
-    by = {1: "itself", 2: "Prefect's retry"}.get(run.starts, f"Prefect's retry, {run.starts - 1} times")
+    alone = PREDICTING if run.case.what in {GPU_RUN, GPU_WORKER} else BY_ITSELF
+    by = {1: alone, 2: "Prefect's retry"}.get(run.starts, f"Prefect's retry, {run.starts - 1} times")
     return Outcome(run.found_s, by, lost, doubled, run.victim.recomputed())
 
 
 def _kill_held(run: Run) -> None:
-    """Kill the flow of a run that stands still: it was last alive when it was stopped."""
+    """Kill the flow of a run that stands still, or what predicts for it: it was last alive when stopped."""
     run.killed_at = run.victim.held_at
-    send(_flow_of(run), signal.SIGKILL)
+    elsewhere = run.case.what in {GPU_RUN, GPU_WORKER}
+    (flow,) = [
+        pid for pid in run.victim.held if _is_flow(pid) and (_run_of(pid) != run.identifier) == elsewhere
+    ]
+    send(flow, signal.SIGKILL)
 
 
-def _flow_of(run: Run) -> int:
-    """Return the process of a run that is stopped: the one that is none of its pool."""
-    of_python = ("spawn_main", "resource_tracker")
-    commands = {pid: command_of(pid) for pid in run.victim.held}
-    (flow,) = [pid for pid, command in commands.items() if not any(one in command for one in of_python)]
-    return flow
+def _is_flow(pid: int) -> bool:
+    """Tell whether a process of a run is the one that is none of its pool."""
+    command = command_of(pid)
+    return not any(one in command for one in ("spawn_main", "resource_tracker"))
 
 
-def _processes_of(identifier: str) -> Any:
-    """Return what returns the processes of a run: Prefect names it in their environment."""
-    wanted = RUN_ID + identifier.encode()
+def _worker_of(here: Workstation, pool: str) -> int:
+    (worker,) = [pid for pid in descendants(here.process.pid) if f"--pool {pool}" in command_of(pid)]
+    return worker
 
-    def processes() -> list[int]:
-        found = []
-        for entry in Path("/proc").iterdir():
-            with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-                if entry.name.isdigit() and wanted in (entry / "environ").read_bytes().split(b"\0"):
-                    found.append(int(entry.name))
-        return sorted(found)
 
-    return processes
+def _run_of(pid: int) -> str | None:
+    """Return the run that a process is of: Prefect names it in its environment."""
+    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for variable in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
+            if variable.startswith(RUN_ID):
+                return variable.removeprefix(RUN_ID).decode()
+    return None
+
+
+class _Processes:
+    """Returns the processes of a run, and of the run that predicts its barriers elsewhere."""
+
+    def __init__(self, here: Workstation, identifier: str, *, predicts_elsewhere: bool) -> None:
+        self.here = here
+        self.identifier = identifier
+        self.predicts_elsewhere = predicts_elsewhere
+
+    def __call__(self) -> list[int]:
+        runs = {self.identifier}
+        if self.predicts_elsewhere:
+            asked = {"flow_runs": {"parent_flow_run_id": {"any_": [self.identifier]}}}
+            runs |= {run["id"] for run in self.here.ask("POST", "/flow_runs/filter", asked)}
+        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return sorted(pid for pid in pids if _run_of(pid) in runs)
+
+
+def _told_at(here: Workstation, run: Run, what: str) -> float | None:
+    """Return when a run first said something, if it has."""
+    said = [line["timestamp"] for line in here.log_of(run.identifier) if what in line["message"]]
+    return datetime.fromisoformat(min(said)).timestamp() if said else None
 
 
 def _second_of(state: dict[str, Any]) -> float:

@@ -19,8 +19,9 @@ import pyarrow.parquet as pq
 from storage import queries
 from storage.database import wal_of
 from storage.places import paths_of
-from storage.records import ROW_TYPES, StageResult
+from storage.records import ROW_TYPES
 from tests.campaigns import TABLES, assert_same, tables
+from tests.faults.pace.pacing import SUFFIX, Gate, finished, lift, waits
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,13 +39,11 @@ LINGER_S = {
 }
 """How long after its mark a kill may fall, at most; how long exactly is what the seed decides."""
 
-PASSING = {
-    "recording": lambda paths: paths.holder.exists(),
-    "publishing": lambda paths: paths.publishing.exists(),
-}
-"""Stages that come and go many times in a run, and how one tells that they are under way."""
+PASSING = ("recording", "publishing")
+"""Stages that come and go many times in a run. It waits in the middle of one, until it is stopped."""
 
-SUFFIX = f".{StageResult.table}.parquet"
+MOST_MERGES = 4
+"""As many tables are merged, at least, once all but one batch are featurized."""
 
 
 @dataclass(frozen=True)
@@ -73,17 +72,24 @@ class Moment:
     def delay_s(self) -> float:
         return random.Random(self.seed).random() * LINGER_S[self.stage]
 
+    @property
+    def before(self) -> Gate:
+        """Where the run may wait until it is let come to this moment, a batch later."""
+        stage = "featurizing" if self.stage in PASSING else self.stage
+        return Gate(stage, max(self.done - 1, 0))
+
+    @property
+    def gate(self) -> Gate:
+        """What keeps the run from getting past this moment."""
+        return Gate(self.stage, self.done, random.Random(self.seed).randint(1, MOST_MERGES))
+
     def has_come(self, paths: DatabasePaths) -> bool:
         """Tell whether the run is so far."""
         if self.stage in PASSING:
-            return PASSING[self.stage](paths) and finished(paths, "featurizing") >= self.done
+            return waits(paths.published, self.stage)
         if self.done == 0:
             return _has_begun(paths, self.stage)
-        return finished(paths, self.stage) >= self.done
-
-    def has_gone(self, paths: DatabasePaths) -> bool:
-        """Tell whether a stage that comes and goes is over again."""
-        return self.stage in PASSING and not PASSING[self.stage](paths)
+        return finished(paths.shards, self.stage) >= self.done
 
 
 def _has_begun(paths: DatabasePaths, stage: str) -> bool:
@@ -92,22 +98,11 @@ def _has_begun(paths: DatabasePaths, stage: str) -> bool:
     return any(paths.shards.glob("hops-*.candidates.parquet"))
 
 
-def finished(paths: DatabasePaths, stage: str) -> int:
-    """Return how many batches of a stage have left their shards."""
-    return sum(_stage_of(path) == stage for path in paths.shards.glob(f"*{SUFFIX}"))
-
-
-def _stage_of(shard: Path) -> str:
-    """Return the stage that a shard of results is of: its name is its batch, the model, and what else."""
-    stem = shard.name.removesuffix(SUFFIX)
-    if stem.startswith("candidates-"):
-        return "reading"
-    return ("featurizing", "predicting", "percolating")[stem.count(".")]
-
-
 @dataclass
 class Victim:
     """A run that is to be stopped at a moment, killed or not, and looked at in the end.
+
+    It is started behind a gate, which is lifted once it stands still.
 
     Parameters
     ----------
@@ -135,6 +130,15 @@ class Victim:
     def paths(self) -> DatabasePaths:
         return paths_of(self.database)
 
+    def is_near(self) -> bool:
+        """Tell whether the run waits for being let come to its moment."""
+        before = self.moment.before
+        if waits(self.database, before.stage):
+            return True
+        if self.is_over():
+            raise AssertionError(f"the run ended before its moment came: {self.moment}")
+        return False
+
     def look(self) -> bool:
         """Stop the run if its moment has come; return whether it stands still, at that moment."""
         now = time.monotonic()
@@ -149,12 +153,9 @@ class Victim:
         self.held = [pid for pid in self.processes() if stop(pid)]
         if not self.held:
             raise AssertionError(f"the run ended at its moment: {self.moment}")
-        if self.moment.has_gone(self.paths):
-            self.go_on()
-            self._due_at = None
-            return False
         self.held_at = time.time()
         self.recorded, self.shards = recorded(self.paths), self._written()
+        lift(self.database)
         return True
 
     def go_on(self) -> None:
@@ -174,12 +175,25 @@ class Victim:
         return sum(not self.recorded.isdisjoint(one["stage_key"].to_pylist()) for one in keys)
 
 
+def gather(victims: Sequence[Victim], patience_s: float) -> None:
+    """Wait until every run is near its moment, then let all come to it.
+
+    None is stopped or holds the place of the recorder while others have yet to start.
+    """
+    _until(victims, Victim.is_near, patience_s)
+    for one in victims:
+        one.moment.gate.close(one.database)
+
+
 def hold(victims: Sequence[Victim], patience_s: float) -> None:
     """Stop every run at its moment."""
+    _until(victims, Victim.look, patience_s)
+
+
+def _until(victims: Sequence[Victim], is_so: Callable[[Victim], bool], patience_s: float) -> None:
     end = time.monotonic() + patience_s
     left = list(victims)
-    while left:
-        left = [one for one in left if not one.look()]
+    while left := [one for one in left if not is_so(one)]:
         if time.monotonic() > end:
             raise AssertionError(f"never came: {[str(one.moment) for one in left]}")
         time.sleep(POLL_S)

@@ -124,8 +124,10 @@ class Workstation:
 
 
 @contextmanager
-def workstation(root: Path, *flags: str) -> Iterator[Workstation]:
-    """Serve in a home and a folder below `root`."""
+def workstation(
+    root: Path, *flags: str, variables: Callable[[dict[str, str]], dict[str, str]] = dict
+) -> Iterator[Workstation]:
+    """Serve in a home and a folder below `root`; `variables` changes the environment that is served in."""
     (root / "home").mkdir(exist_ok=True)
     (root / "elsewhere").mkdir(exist_ok=True)
     port = free_port()
@@ -133,8 +135,8 @@ def workstation(root: Path, *flags: str) -> Iterator[Workstation]:
                str(root / "folder"), *flags]  # fmt: skip
     with (root / "errors").open("w") as errors:
         process = subprocess.Popen(
-            command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment(root / "home"),
-            cwd=root / "elsewhere",
+            command, stdout=subprocess.PIPE, stderr=errors, text=True,
+            env=variables(environment(root / "home")), cwd=root / "elsewhere",
         )  # fmt: skip
     here = Workstation(root, port, process)
     try:
