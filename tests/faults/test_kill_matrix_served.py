@@ -1,10 +1,10 @@
-"""The kill matrix under `lihop serve`: what is killed is found in two minutes and completed by a retry."""
+"""The kill matrix under `lihop serve`: what is killed is found in two minutes, and completed."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests.faults.kill_cases import FOUND_WITHIN_S, SERVED, undisturbed
+from tests.faults.kill_cases import FOUND_WITHIN_S, GPU_RUN, GPU_WORKER, PREDICTING, SERVED, undisturbed
 from tests.faults.kill_served import Matrix, outcome_of
 
 PATIENCE_S = 1800
@@ -21,3 +21,5 @@ def test_what_is_killed_is_found_and_completed(tmp_path, checkpoint):
     flawed = {case: one for case, one in found.items() if one.rows_lost or one.rows_doubled or one.recomputed}
     assert flawed == {}
     assert {case: one for case, one in found.items() if one.found_s > FOUND_WITHIN_S} == {}
+    went_on = {case.what for case, one in found.items() if one.completed_by == PREDICTING}
+    assert went_on == {GPU_RUN, GPU_WORKER}
