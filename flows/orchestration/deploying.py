@@ -260,7 +260,12 @@ def _automate_one(
         actions=[ChangeFlowRunState(state=StateType.CRASHED, message=message)],
     )
     there = client.read_automations_by_name(name)
-    if there:
-        client.update_automation(there[0].id, automation)
-    else:
+    if not there:
         client.create_automation(automation)
+    # One that is written anew waits for no run any more that it has heard of: those that were killed together
+    # with the server would never be found by the next one.
+    elif (
+        AutomationCore.model_validate(there[0].model_dump(include=set(AutomationCore.model_fields)))
+        != automation
+    ):
+        client.update_automation(there[0].id, automation)
