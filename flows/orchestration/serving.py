@@ -126,7 +126,7 @@ def _environment(asked: Workstation) -> Mapping[str, str]:
         # Its database is a file, for which a busy machine has to queue longer than Prefect would wait.
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
         "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
-        # A server that is killed would otherwise forget who holds a limit, and never give its place to another.
+        # A server that is killed would otherwise forget who holds a limit, and never free the place.
         "PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem",
     }
 
