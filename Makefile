@@ -16,8 +16,8 @@ PYTEST := $(BIN)/python -m pytest --numprocesses $(TEST_PROCESSES) --dist loadfi
 help:
 	@echo "make demo       screen the reference cathodes, print the ranking, say what to do next"
 	@echo "make test       the tests, in minutes"
-	@echo "make test-all   all tests, the slow ones too; make test-slow: the slow ones alone"
-	@echo "make kill-matrix  of these, those that kill screenings, pools, workers, servers and all at once"
+	@echo "make test-all   all tests, the slow ones and the kill matrix too; make test-slow: the slow ones alone"
+	@echo "make kill-matrix  kill screenings, pools, workers, servers and all at once, at many moments"
 	@echo "make lint       ruff, mypy, import-linter, numpydoc"
 	@echo "make bench      speed, as ratios beside a peer or a limit"
 
@@ -35,7 +35,7 @@ demo: $(STAMP)
 	@$(BIN)/lihop rank --hints
 
 test: $(STAMP)
-	$(PYTEST) -m "not slow" $(PYTEST_ARGS)
+	$(PYTEST) -m "not slow and not matrix" $(PYTEST_ARGS)
 
 test-all: $(STAMP)
 	$(PYTEST) $(PYTEST_ARGS)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from flows.orchestration.deploying import Deployed
 
 HOST = "127.0.0.1"
+PATIENT = "flows.orchestration.patient_server"
+"""Prefect, with a server that does not stand still while it waits for its database."""
+
 START_S = 180.0
 """How long a server may take to answer: its first start migrates a database."""
 
@@ -88,12 +91,15 @@ def serve(asked: Workstation, *, on_ready: Callable[[Deployed], None], tell: Cal
     logs.mkdir(parents=True, exist_ok=True)
     environment = _environment(asked)
     server = _kept(
-        "server", ["server", "start", "--host", HOST, "--port", str(asked.port)], environment, logs
+        "server",
+        [PATIENT, "server", "start", "--host", HOST, "--port", str(asked.port)],
+        environment,
+        logs,
     )
     workers = [
         _kept(
             f"worker of {pool}",
-            ["worker", "start", "--pool", pool, "--type", "process", "--limit", str(limit)],
+            ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--limit", str(limit)],
             environment,
             logs,
         )
@@ -132,7 +138,7 @@ def _environment(asked: Workstation) -> Mapping[str, str]:
 
 
 def _kept(name: str, arguments: list[str], environment: Mapping[str, str], logs: Path) -> Kept:
-    command = [sys.executable, "-m", "prefect", *arguments]
+    command = [sys.executable, "-m", *arguments]
     return Kept(name, command, environment, logs / f"{name.replace(' ', '-')}.log")
 
 

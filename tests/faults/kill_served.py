@@ -312,4 +312,4 @@ class _Asking:
 
 
 def _is_server(command: str) -> bool:
-    return "prefect server start" in command or "uvicorn" in command
+    return "server start" in command

@@ -10,7 +10,6 @@ from tests.faults.kill_served import Matrix, outcome_of
 PATIENCE_S = 1800
 
 
-@pytest.mark.slow
 @pytest.mark.matrix
 @pytest.mark.timeout(PATIENCE_S)
 def test_what_is_killed_is_found_and_completed(tmp_path, checkpoint):

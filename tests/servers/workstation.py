@@ -9,9 +9,10 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 import httpx
 
@@ -60,14 +61,19 @@ class Workstation:
         return f"http://127.0.0.1:{self.port}/api"
 
     def ask(self, method: str, path: str, body: object = None) -> Any:
+        """Ask the server; what is asked must mean the same when it is asked twice."""
         end = time.monotonic() + PATIENCE_S
-        answer = httpx.request(method, f"{self.api}{path}", json=body, timeout=60)
-        # A server whose database is busy asks to come again, as Prefect's own clients do.
-        while answer.status_code == BUSY and time.monotonic() < end:
+        # A server whose database is busy asks to come again, or is silent. Prefect's clients ask again too.
+        while (answer := self._asked(method, path, body)) is None or answer.status_code == BUSY:
+            assert time.monotonic() < end, f"{method} {path}: busy for {PATIENCE_S:g} s"
             time.sleep(0.5)
-            answer = httpx.request(method, f"{self.api}{path}", json=body, timeout=60)
         answer.raise_for_status()
         return answer.json() if answer.content else None
+
+    def _asked(self, method: str, path: str, body: object) -> httpx.Response | None:
+        with suppress(httpx.ReadTimeout):
+            return httpx.request(method, f"{self.api}{path}", json=body, timeout=60)
+        return None
 
     def deployment(self, flow: str, name: str) -> dict[str, Any]:
         found: dict[str, Any] = self.ask("GET", f"/deployments/name/{flow}/{name}")
@@ -75,6 +81,7 @@ class Workstation:
 
     def start(self, deployment: dict[str, Any], **parameters: object) -> str:
         body = {"parameters": {"parameters": parameters}, "state": {"type": "SCHEDULED"}}
+        body["idempotency_key"] = uuid4().hex
         return str(self.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"])
 
     def run(self, identifier: str) -> dict[str, Any]:

@@ -278,7 +278,7 @@ def _that_compute(identifier):
 
 
 def _is_server(command):
-    return "prefect server start" in command or "uvicorn" in command
+    return "server start" in command
 
 
 def _answers(served):
