@@ -1,4 +1,4 @@
-"""Writes docs/kill-matrix.md: `python -m tests.faults.kill_matrix FILE [FOLDER]`.
+"""Writes docs/kill-matrix.md: `python -m tests.faults.kill_matrix FILE [FOLDER [commands|served]]`.
 
 Kills everything that the tests of the matrix kill, in about a quarter of an hour, and writes down what was
 measured. FOLDER keeps what each part measured, and a part of which it has something is not played again.
@@ -29,7 +29,7 @@ from tests.faults.kill_cases import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
 
     from tests.faults.kill_cases import Case
 
@@ -39,10 +39,11 @@ HEAD = (
     *("rows lost", "rows doubled", "batches recomputed"),
 )
 CASES = (*COMMANDS, *SERVED)
+UNPLAYED = "Not measured when this was written"
 
 
-def main(file: Path, kept: Path | None) -> None:
-    """Play the whole matrix and write the page."""
+def main(file: Path, kept: Path | None, parts: Sequence[str] = ()) -> None:
+    """Play the matrix, or parts of it, and write the page, which tells what was not played."""
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         kept = root if kept is None else kept
@@ -50,7 +51,8 @@ def main(file: Path, kept: Path | None) -> None:
         checkpoint = write_checkpoint(root / "checkpoint")
         expected = undisturbed(root, checkpoint)
         found: dict[Case, Outcome] = {}
-        for play in (_play_commands, _play_served):
+        for part in parts or PARTS:
+            play = PARTS[part]
             found |= _measured(kept / f"{play.__name__}.json", partial(play, root, checkpoint, expected))
     file.write_text(page(found, sum(map(len, expected.values()))), encoding="utf-8")
 
@@ -65,6 +67,9 @@ def _play_served(root: Path, checkpoint: Path, expected: dict[str, list[Any]]) -
     return {run.case: kill_served.outcome_of(run, expected) for run in runs}
 
 
+PARTS = {"commands": _play_commands, "served": _play_served}
+
+
 def _measured(file: Path, play: Callable[[], dict[Case, Outcome]]) -> dict[Case, Outcome]:
     """Return what a part of the matrix came to: what is kept of it, or what is measured now."""
     if not file.exists():
@@ -77,9 +82,8 @@ def _measured(file: Path, play: Callable[[], dict[Case, Outcome]]) -> dict[Case,
 
 def page(found: Mapping[Case, Outcome], n_rows: int) -> str:
     """Return the page."""
-    lines = [_row(HEAD), _row(["---"] * len(HEAD)), *[_row(_cells(case, found[case])) for case in CASES]]
-    waited = [one.found_s for case, one in found.items() if case.what in SILENT]
-    table = "\n".join(lines)
+    rows = [_row(_cells(case, found[case])) for case in CASES if case in found]
+    table = "\n".join([_row(HEAD), _row(["---"] * len(HEAD)), *rows])
     return f"""# What is killed, and when
 
 Written by `{COMMAND}`, with Prefect {version("prefect")} and DuckDB {version("duckdb")}.
@@ -107,12 +111,28 @@ within {FOUND_WITHIN_S:g} s.
 - **Recomputed**: batches of any stage that were computed after the kill although a result of theirs had
   been recorded before it.
 
-{len(CASES)} cases: {_total(found, "rows_lost")} rows lost, {_total(found, "rows_doubled")} doubled,
-{_total(found, "recomputed")} batches recomputed. Missing heartbeats told of a run after
-{min(waited):.0f} to {max(waited):.0f} s.
+{len(found)} cases: {_total(found, "rows_lost")} rows lost, {_total(found, "rows_doubled")} doubled,
+{_total(found, "recomputed")} batches recomputed.{_silence(found)}
 
 {table}
-"""
+{_unplayed(found)}"""
+
+
+def _silence(found: Mapping[Case, Outcome]) -> str:
+    """Return how long it took until missing heartbeats told of a run, where there was one to tell of."""
+    waited = [one.found_s for case, one in found.items() if case.what in SILENT]
+    if not waited:
+        return ""
+    return f" Missing heartbeats told of a run after\n{min(waited):.0f} to {max(waited):.0f} s."
+
+
+def _unplayed(found: Mapping[Case, Outcome]) -> str:
+    """Return which cases the page says nothing of."""
+    left = [case for case in CASES if case not in found]
+    if not left:
+        return ""
+    lines = "\n".join(f"- {case.what}: {case.moment}" for case in left)
+    return f"\n{UNPLAYED}, {len(left)} cases:\n\n{lines}\n"
 
 
 def _total(found: Mapping[Case, Outcome], name: str) -> int:
@@ -130,4 +150,4 @@ def _row(cells: list[str] | tuple[str, ...]) -> str:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None)
+    main(Path(sys.argv[1]), Path(sys.argv[2]) if len(sys.argv) > 2 else None, sys.argv[3:])

@@ -10,7 +10,7 @@ import pytest
 
 from tests.faults import kill_commands
 from tests.faults.kill_cases import BATCHES, COMMANDS, FOUND_WITHIN_S, Outcome, undisturbed
-from tests.faults.kill_matrix import CASES, HEAD, page
+from tests.faults.kill_matrix import CASES, HEAD, UNPLAYED, page
 from tests.faults.killing import lost_and_doubled, results
 from tests.servers.workstation import environment
 
@@ -69,7 +69,12 @@ def test_the_page_lists_these_cases():
         if line.startswith("| ")
     ]
     assert rows[0] == list(HEAD)
-    assert [row[:2] for row in rows[2:]] == [[case.what, str(case.moment)] for case in CASES]
+    measured, _, unplayed = PAGE.read_text().partition(UNPLAYED)
+    told = [
+        [case.what, str(case.moment)] for case in CASES if f"- {case.what}: {case.moment}\n" not in unplayed
+    ]
+    assert [row[:2] for row in rows[2:]] == told
+    assert f"\n{len(told)} cases: 0 rows lost, 0 doubled" in measured
     assert {tuple(row[4:]) for row in rows[2:]} == {("0", "0", "0")}
     assert len(CASES) >= 40
 
@@ -79,4 +84,8 @@ def test_the_page_tells_what_was_measured():
     found[CASES[0]] = Outcome(0.1, "the same command", 3, 2, 1)
     told = page(found, 100)
     assert f"{len(CASES)} cases: 3 rows lost, 2 doubled" in told
+    assert UNPLAYED not in told
+    told_of_one = page({CASES[0]: found[CASES[0]]}, 100)
+    assert "\n1 cases: 3 rows lost" in told_of_one
+    assert f"- {CASES[1].what}: {CASES[1].moment}\n" in told_of_one
     assert f"| {CASES[0].what} | {CASES[0].moment} | 0.1 | the same command | 3 | 2 | 1 |" in told
