@@ -15,19 +15,13 @@ from uuid import UUID
 
 import duckdb
 import httpx
-import psutil
 import pytest
 
-from storage.places import paths_of
-from tests.processes import with_variable
 from tests.servers.workstation import environment, free_port, workstation
 
 SMALL = {"limit": 2, "paths": "straight"}
 CRASHED_WITHIN_S = 240.0
 """Two minutes from the last heartbeat are what is promised; the rest is for a busy machine."""
-
-RUN_ID = "PREFECT__FLOW_RUN_ID"
-"""What Prefect tells a run by; all that computes for it inherits it."""
 
 STOPPED_WITHIN_S = 10.0
 """How long the processes of a pool may go on after somebody pressed Cancel."""
@@ -207,7 +201,7 @@ class TestServed:
 
     def test_a_place_that_is_held_outlives_the_server(self, served):
         """A server that has forgotten who holds the place of the recorder never gives it to another."""
-        asked = {"slots": 1, "names": ["duckdb-writer"], "mode": "concurrency", "lease_duration": 60}
+        asked = {"slots": 1, "names": ["duckdb-writer"], "mode": "concurrency", "lease_duration": 600}
         lease = served.ask("POST", "/v2/concurrency_limits/increment-with-lease", asked)["lease_id"]
         server = [pid for pid, command in _commands(served).items() if _is_server(command)]
         for pid in server:
@@ -218,22 +212,16 @@ class TestServed:
         served.ask("POST", "/v2/concurrency_limits/decrement-with-lease", {"lease_id": lease})
         assert served.ask("GET", "/v2/concurrency_limits/duckdb-writer")["active_slots"] == 0
 
-    @pytest.mark.parametrize("runner", ["process", "dask", "ray"])
-    def test_what_is_cancelled_stops_and_can_be_gone_on_with(self, served, runner):
-        database = served.folder / f"{runner}.duckdb"
-        asked = {"limit": 16, "batch_size": 1, "runner": runner, "database": database.name}
-        identifier = served.start(served.deployment("screen-cathodes", "custom"), **asked)
-        shards = paths_of(database).shards
-        # Its pool is at work then.
-        served.until(lambda: any(shards.glob("hops-*.hops.parquet")))
-        pool = _that_compute(identifier)
-        assert pool
+    def test_what_is_cancelled_stops_and_can_be_gone_on_with(self, served):
+        identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=16, batch_size=1)
+        pool = served.until(lambda: _of_pool(served))
         asked_at = time.monotonic()
         served.ask("POST", f"/flow_runs/{identifier}/set_state", {"state": {"type": "CANCELLING"}})
-        served.until(lambda: not pool & with_variable(RUN_ID, identifier))
+        served.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pool))
         assert time.monotonic() - asked_at < STOPPED_WITHIN_S
+        assert _of_pool(served) == []
         assert served.over(identifier)["state"]["type"] == "CANCELLED", served.states()
-        served.until(lambda: with_variable(RUN_ID, identifier) == set())
+        database = served.folder / "lihop.duckdb"
         run = UUID(identifier).hex[-8:]
         with duckdb.connect(str(database), read_only=True) as connection:
             ((name, status),) = connection.execute(
@@ -264,17 +252,9 @@ def _commands(served):
     return found
 
 
-def _that_compute(identifier):
-    """Return the processes that compute for a run.
-
-    The flow itself, which was there first, records and publishes what there is before it ends, and with it
-    ends the process that keeps Python's books of shared things.
-    """
-    found = {pid: psutil.Process(pid) for pid in with_variable(RUN_ID, identifier)}
-    flow = min(found, key=lambda pid: found[pid].create_time())
-    return {
-        pid for pid, one in found.items() if pid != flow and "resource_tracker" not in " ".join(one.cmdline())
-    }
+def _of_pool(served):
+    """Return the processes that featurize."""
+    return [pid for pid, command in _commands(served).items() if "spawn_main" in command]
 
 
 def _is_server(command):
