@@ -16,9 +16,8 @@ if TYPE_CHECKING:
 def stopping_as_told() -> Iterator[None]:
     """Inside the body, what the handler of SIGTERM raises comes out of it, whatever became of it on its way.
 
-    By that exception Prefect tells a run that was cancelled from one that crashed. A statement of DuckDB that
-    is interrupted by it raises an error of its own instead, which storage takes for an interrupt from the
-    keyboard.
+    By that exception Prefect says what ended a run. A statement of DuckDB that is interrupted by it raises an
+    error of its own instead, which storage takes for an interrupt from the keyboard.
     """
     raise_it = signal.getsignal(signal.SIGTERM)
     if threading.current_thread() is not threading.main_thread() or not callable(raise_it):
