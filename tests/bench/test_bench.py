@@ -41,7 +41,7 @@ def run_cli(*arguments):
         [sys.executable, "-m", "flows.cli.main", "bench", *arguments],
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=560,
         check=False,
     )
 
