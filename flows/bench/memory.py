@@ -7,7 +7,6 @@ prints what its own process took; those of its pool are not counted.
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
@@ -18,7 +17,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from flows.bench.measure import OURS, BenchError, Case, Unit, summarise
-from flows.bench.peak import peak_mb
+from flows.bench.peak import own_memory_mb, peak_mb
 from flows.bench.variants import METALS, write_variants
 from flows.campaign import run_campaign
 from flows.computing import HOPS
@@ -144,15 +143,6 @@ def _medians(seen: list[tuple[int, float]], total: int) -> Iterator[float]:
         some = [memory for done, memory in seen if part * total <= done * PARTS < (part + 1) * total]
         if some:
             yield round(median(some), 1)
-
-
-def own_memory_mb() -> float:
-    """Return the memory of this process that is in no file, in MB."""
-    status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(r"RssAnon:\s*([0-9]+) kB", status)
-    if found is None:
-        raise OSError("/proc/self/status tells no RssAnon; memory is measured on Linux alone")
-    return int(found[1]) / 1024
 
 
 def main(parameters: str) -> None:

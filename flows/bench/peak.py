@@ -20,10 +20,20 @@ def peak_mb() -> float:
 
     From the kernel's own note of this program: what getrusage tells counts its starter's too.
     """
+    return _status_mb("VmHWM")
+
+
+def own_memory_mb() -> float:
+    """Return the memory of this process that is in no file, in MB."""
+    return _status_mb("RssAnon")
+
+
+def _status_mb(name: str) -> float:
+    """Return what the kernel notes of this process under a name, in MB."""
     status = Path("/proc/self/status").read_text(encoding="ascii")
-    found = re.search(r"VmHWM:\s*([0-9]+) kB", status)
+    found = re.search(rf"{name}:\s*([0-9]+) kB", status)
     if found is None:
-        raise OSError("/proc/self/status tells no VmHWM; peak memory is measured on Linux alone")
+        raise OSError(f"/proc/self/status tells no {name}; memory is measured on Linux alone")
     return int(found[1]) / 1024
 
 

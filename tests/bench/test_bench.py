@@ -28,6 +28,7 @@ from flows.bench.measure import (
     alternate,
     summarise,
 )
+from flows.bench.peak import own_memory_mb
 from flows.cli.main import app
 from flows.computing import HOPS
 from storage.columns import conform, row_type_of
@@ -264,10 +265,10 @@ def test_memory_is_told_by_parts_of_the_way():
 
 
 def test_own_memory_is_what_is_in_no_file():
-    before = memory.own_memory_mb()
+    before = own_memory_mb()
     held = bytearray(64 * 1024 * 1024)
     held[::4096] = b"x" * len(held[::4096])
-    assert memory.own_memory_mb() - before > 32
+    assert own_memory_mb() - before > 32
     assert held
 
 
