@@ -295,20 +295,22 @@ def _second_of(state: dict[str, Any]) -> float:
 
 
 class _Asking:
-    """Tells whether a run is over, asking for it only now and then."""
+    """Returns what a run that is over went through and said, asking for it only now and then."""
 
     def __init__(self, here: Workstation, identifier: str) -> None:
         self.here = here
         self.identifier = identifier
         self.again_at = 0.0
 
-    def __call__(self) -> bool:
+    def __call__(self) -> str:
         if time.monotonic() < self.again_at:
-            return False
+            return ""
         self.again_at = time.monotonic() + ASK_S
         with suppress(httpx.TransportError):
-            return bool(self.here.run(self.identifier)["state"]["type"] in OVER)
-        return False
+            if self.here.run(self.identifier)["state"]["type"] in OVER:
+                said = [f"{one['timestamp']} {one['message']}" for one in self.here.log_of(self.identifier)]
+                return "\n".join([self.identifier, *self.here.states(), *said])
+        return ""
 
 
 def _is_server(command: str) -> bool:
