@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import shutil
 import socket
@@ -41,25 +42,47 @@ STORAGE_VERSION = "v1.2.0"
 DEFAULT_WAIT_S = 60.0
 
 
-_also_held: ContextVar[Callable[[], AbstractContextManager[None]]] = ContextVar(
-    "lihop_also_held", default=nullcontext
+def _alone(_wait_s: float) -> AbstractContextManager[None]:
+    """Hold nothing besides."""
+    return nullcontext()
+
+
+_also_held: ContextVar[Callable[[float], AbstractContextManager[None]]] = ContextVar(
+    "lihop_also_held", default=_alone
 )
+_patient_until: ContextVar[float] = ContextVar("lihop_patient_until", default=math.inf)
 
 
 @contextmanager
-def also_holding(guard: Callable[[], AbstractContextManager[None]]) -> Iterator[None]:
+def also_holding(guard: Callable[[float], AbstractContextManager[None]]) -> Iterator[None]:
     """Inside the body, whoever holds the recorder's lock holds a guard besides: one that other machines know.
 
     Parameters
     ----------
     guard : callable
-        Returns a context manager; it is entered once the lock is held, and left before it is released.
+        Returns a context manager, and is given the longest that it may wait (s), which may be infinite. It is
+        entered before the lock, and left after it.
     """
     token = _also_held.set(guard)
     try:
         yield
     finally:
         _also_held.reset(token)
+
+
+@contextmanager
+def waiting_at_most(seconds: float) -> Iterator[None]:
+    """Inside the body, nobody waits for a database any longer than so many seconds, all waits together."""
+    token = _patient_until.set(min(_patient_until.get(), time.monotonic() + seconds))
+    try:
+        yield
+    finally:
+        _patient_until.reset(token)
+
+
+def _bounded(wait_s: float) -> float:
+    """Return how long may still be waited (s), of so long."""
+    return max(0.0, min(wait_s, _patient_until.get() - time.monotonic()))
 
 
 @contextmanager
@@ -72,22 +95,30 @@ def locked(paths: DatabasePaths, wait_s: float = DEFAULT_WAIT_S) -> Iterator[Non
         When another process still holds it then.
     """
     make_folder(paths, paths.work)
+    # Always in this order, so that nobody waits in a ring. And whoever waits for other machines, which may
+    # take long, keeps nobody of this one from the lock meanwhile.
+    with _also_held.get()(_bounded(math.inf)), _file_lock(paths, _bounded(wait_s)):
+        yield
+
+
+@contextmanager
+def _file_lock(paths: DatabasePaths, wait_s: float) -> Iterator[None]:
+    """Hold the lock of this machine, and say in the file beside it who does."""
     lock = filelock.FileLock(paths.lock)
     try:
         lock.acquire(timeout=wait_s, poll_interval=POLL_S)
     except filelock.Timeout:
         raise DatabaseLockedError(
-            f"{paths.working} is in use by {_holder(paths)}; waited {wait_s:g} s. "
+            f"{paths.working} is in use by {_holder(paths)}; waited {wait_s:.3g} s. "
             "Wait until that run has finished, or give another --db"
         ) from None
     except OSError as error:
         raise unwritable(paths, error) from error
     try:
-        with _also_held.get()():
-            paths.holder.write_text(
-                json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
-            )
-            yield
+        paths.holder.write_text(
+            json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": time.time()})
+        )
+        yield
     except RuntimeError as error:
         # DuckDB's own words for an interrupt from the keyboard, which it turns into an error.
         if str(error) == "Query interrupted":
@@ -296,6 +327,7 @@ def fresh(path: Path) -> Iterator[None]:
 @contextmanager
 def _upgraded(paths: DatabasePaths, wait_s: float) -> Iterator[duckdb.DuckDBPyConnection]:
     """Open the working file at the newest schema; a file of an older one is kept as a snapshot before."""
+    wait_s = _bounded(wait_s)
     with ExitStack() as stack:
         stack.enter_context(explaining(paths.working))
         connection = stack.enter_context(closing(attach(paths.working, wait_s=wait_s, scratch=paths.work)))

@@ -1,14 +1,26 @@
 """Readers and the writer never wait for each other, and a file that cannot be used says why."""
 
+import math
 import shutil
 import subprocess
 import sys
+import time
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import duckdb
+import filelock
 import pytest
 
-from storage.database import STORAGE_VERSION, locked, publish, reading, writing
+from storage.database import (
+    STORAGE_VERSION,
+    also_holding,
+    locked,
+    publish,
+    reading,
+    waiting_at_most,
+    writing,
+)
 from storage.errors import (
     CorruptDatabaseError,
     DatabaseLockedError,
@@ -205,6 +217,44 @@ def test_locks_hold_within_a_process_too(tmp_path):
     paths = paths_of(tmp_path / "lihop.duckdb")
     with locked(paths), pytest.raises(DatabaseLockedError), locked(paths, wait_s=0.1):
         pass
+
+
+def test_what_other_machines_know_is_waited_for_before_the_lock(tmp_path):
+    paths = paths_of(tmp_path / "lihop.duckdb")
+    waits = []
+
+    @contextmanager
+    def guard(wait_s):
+        waits.append(wait_s)
+        # Whoever waits here keeps nobody of this machine waiting, who would give up sooner.
+        with filelock.FileLock(paths.lock).acquire(timeout=0):
+            assert not paths.holder.exists()
+        yield
+        with filelock.FileLock(paths.lock).acquire(timeout=0):
+            waits.append("left")
+
+    with also_holding(guard), locked(paths):
+        assert paths.holder.exists()
+    assert waits == [math.inf, "left"]
+
+
+def test_all_waits_together_have_a_bound(tmp_path):
+    paths = paths_of(tmp_path / "lihop.duckdb")
+    waits = []
+
+    @contextmanager
+    def guard(wait_s):
+        waits.append(wait_s)
+        yield
+
+    began = time.monotonic()
+    with locked(paths), waiting_at_most(0.2), also_holding(guard):
+        for _ in range(3):
+            with pytest.raises(DatabaseLockedError), locked(paths, wait_s=60.0):
+                pass
+    assert time.monotonic() - began < 10
+    assert waits[0] <= 0.2
+    assert waits[1:] == [0.0, 0.0]
 
 
 def test_a_client_on_the_working_file_is_named(recorder, make):
