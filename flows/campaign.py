@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 from collections import Counter
-from contextlib import suppress
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -13,18 +13,19 @@ from typing import TYPE_CHECKING
 from flows.collecting import collect
 from flows.computing import compute
 from flows.context import Context, blocks
+from flows.leaving import leaving
 from flows.naming import new_run_id
-from flows.resuming import resumed
+from flows.resuming import anchored, resumed
 from flows.run_names import run_name
 from flows.running.plain import PlainSteps
 from flows.running.pools import pool_of
 from flows.turns import turn
-from storage.errors import StorageError
 from storage.records import Failure, Percolation, Run, RunFailure, RunMaterial
 from tasks.candidates.source import SourceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from contextlib import AbstractContextManager
 
     from flows.inference import Elsewhere
     from flows.parameters import ScreenParameters
@@ -93,8 +94,8 @@ def screen(parameters: ScreenParameters) -> Summary:
     SourceError
         When the source as a whole cannot be used.
     """
-    with pool_of(parameters) as pool:
-        return run_campaign(parameters, PlainSteps(pool))
+    pool = pool_of(parameters)
+    return run_campaign(parameters, PlainSteps(pool), pool=pool)
 
 
 def run_campaign(
@@ -102,36 +103,69 @@ def run_campaign(
     steps: Steps,
     run_id: str | None = None,
     elsewhere: Elsewhere | None = None,
+    pool: AbstractContextManager[object] | None = None,
 ) -> Summary:
-    """Collect candidates, compute what is new, record it batch by batch, and publish.
-
-    An interrupt or an error ends the run, and what was recorded until then is published all the same.
+    """Carry out a new run, or one that the parameters say is to be gone on with.
 
     Parameters
     ----------
     parameters : ScreenParameters
         What to screen, and how.
-    steps : Steps
-        How batches are run.
+    steps, elsewhere, pool
+        As of `carry_out`.
     run_id : str, optional
-        Identifier of a new run, or of one to go on with; a fresh one otherwise. A run that the parameters
-        name comes before it.
-    elsewhere : Elsewhere, optional
-        Who predicts barriers, where that is not this process.
+        Identifier of a new run; a fresh one otherwise. A run that the parameters name comes before it.
 
     Raises
     ------
     ResumeError, QueryError
         When the run to go on with is not there, or was started under other settings.
     SourceError, CheckpointError, StorageError
-        When the source, the model or the database as a whole cannot be used.
+        As of `carry_out`.
     """
     parameters, known = resumed(parameters)
-    run = known or run_id or new_run_id()
-    context = Context.of(parameters, steps, run, run_name(parameters), elsewhere)
+    if known is None:
+        parameters = anchored(parameters)
+    return carry_out(parameters, known or run_id or new_run_id(), steps, elsewhere, pool)
+
+
+def carry_out(
+    parameters: ScreenParameters,
+    run_id: str,
+    steps: Steps,
+    elsewhere: Elsewhere | None = None,
+    pool: AbstractContextManager[object] | None = None,
+) -> Summary:
+    """Collect candidates, compute what is new, record it batch by batch, and publish.
+
+    An interrupt or an error ends the run: first its pool, and then what was recorded until then is published
+    all the same, unless others are at work on the database for too long.
+
+    Parameters
+    ----------
+    parameters : ScreenParameters
+        What to screen, and how; of a run that is gone on with, what it was started under.
+    run_id : str
+        Identifier of the run, be it new or not.
+    steps : Steps
+        How batches are run.
+    elsewhere : Elsewhere, optional
+        Who predicts barriers, where that is not this process.
+    pool : context manager, optional
+        What the steps run batches in, to be left with the work: before its end is recorded, for which others
+        may have to be waited for.
+
+    Raises
+    ------
+    ManifestMismatchError
+        When a run of that identifier was started under other settings.
+    SourceError, CheckpointError, StorageError
+        When the source, the model or the database as a whole cannot be used.
+    """
+    context = Context.of(parameters, steps, run_id, run_name(parameters), elsewhere)
     context.recorder.start_run(_run_row(context))
     try:
-        with turn(context.recorder.paths.work, parameters.digest()):
+        with turn(context.recorder.paths.work, parameters.digest()), pool or nullcontext():
             summary = _screen(context)
     except BaseException as error:
         _leave(context, error)
@@ -150,8 +184,7 @@ def run_campaign(
 
 def _leave(context: Context, error: BaseException) -> None:
     """Record that a run failed, and let people see what it had done."""
-    # What ended the run is what is told, also when there is no room left to say so in the database.
-    with suppress(StorageError):
+    with leaving(f"run {context.run_id}", error):
         context.recorder.finish_run(
             context.run_id, status="failed", n_candidates=0, n_computed=0, n_reused=0, n_failed=0
         )

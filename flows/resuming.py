@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
 
 from flows.parameters import IDLE, QUERIES, ScreenParameters
+from models.locate import is_shipped
 from storage.errors import StorageError
 from storage.history import matching_run
 from storage.places import paths_of
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 class ResumeError(StorageError):
@@ -44,7 +44,7 @@ def resumed(asked: ScreenParameters) -> tuple[ScreenParameters, str | None]:
     if asked.resume is None:
         return asked, None
     folder = paths_of(asked.database).manifests
-    run_id = matching_run(sorted((path.stem for path in folder.glob("*.json")), reverse=True), asked.resume)
+    run_id = matching_run(_newest_first(folder), asked.resume)
     settings = _settings(folder / f"{run_id}.json")
     idle = {name: getattr(asked, name) for name in IDLE}
     try:
@@ -53,6 +53,45 @@ def resumed(asked: ScreenParameters) -> tuple[ScreenParameters, str | None]:
         raise ResumeError(f"run {run_id} was started by another version of lihop: {error}") from error
     refuse_others(asked, found, run_id)
     return found, run_id
+
+
+def anchored(parameters: ScreenParameters) -> ScreenParameters:
+    """Return parameters of a new run that mean the same wherever it is gone on with, and on other machines.
+
+    Parameters
+    ----------
+    parameters : ScreenParameters
+        The path of structures and a model that is a folder of one's own become absolute; what is not there
+        stays as it was given, for whoever tells so.
+    """
+    given = {"path": parameters.path, "model": parameters.model}
+    if is_shipped(parameters.model):
+        del given["model"]
+    folders = {name: Path(value).expanduser() for name, value in given.items() if value is not None}
+    return parameters.model_copy(
+        update={name: str(folder.absolute()) for name, folder in folders.items() if folder.exists()}
+    )
+
+
+def _newest_first(folder: Path) -> list[str]:
+    """Return the runs that have a manifest in a folder, the one first that started last, as in the database.
+
+    The identifier of a run that was scheduled tells when that was done, days before.
+    """
+    return sorted(
+        (path.stem for path in folder.glob("*.json")),
+        key=lambda run_id: (_started(folder / f"{run_id}.json"), run_id),
+        reverse=True,
+    )
+
+
+def _started(manifest: Path) -> datetime:
+    """Return when a run started; of a manifest that cannot be read, before all others."""
+    try:
+        at = datetime.fromisoformat(json.loads(manifest.read_text(encoding="utf-8"))["started_at"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return datetime.min.replace(tzinfo=UTC)
+    return at if at.tzinfo is not None else at.replace(tzinfo=UTC)
 
 
 def _settings(manifest: Path) -> dict[str, Any]:

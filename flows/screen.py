@@ -2,30 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from flows.campaign import run_campaign
+from flows.campaign import carry_out
 from flows.naming import new_run_id, run_id_of
 from flows.orchestration.gpu_pool import GpuPool
-from flows.orchestration.one_writer import limits_writers, one_writer
+from flows.orchestration.one_writer import writing_alone
 from flows.orchestration.screening_artifacts import show_screening, show_unfinished
 from flows.orchestration.showing import shown_in_prefect
 from flows.orchestration.stopping import stopping_as_told
 from flows.parameters import ScreenParameters
-from flows.resuming import resumed
+from flows.resuming import anchored, resumed
 from flows.run_names import run_name
 from flows.running.pools import pool_of
 from flows.running.through_prefect import PrefectSteps
-from storage.database import also_holding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from flows.campaign import Summary
     from flows.inference import Elsewhere
 
@@ -41,11 +37,12 @@ def _name() -> str:
 @flow(name="screen-cathodes", flow_run_name=_name, persist_result=False)
 def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
     """Screen battery cathodes for fast ion migration and rank them in a DuckDB file."""
+    # Once: another run may be the latest one a moment later.
     settings, known = resumed(parameters)
     run_id = known or _run_id()
     try:
         with stopping_as_told(), shown_in_prefect():
-            summary = _screen(parameters, run_id)
+            summary = _screen(settings if known else anchored(settings), run_id)
     except Exception as error:
         show_unfinished(settings.database, run_id, error)
         raise
@@ -54,9 +51,10 @@ def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
     return summary.as_dict()
 
 
-def _screen(parameters: ScreenParameters, run_id: str) -> Summary:
-    with pool_of(parameters) as pool, _writing_alone():
-        return run_campaign(parameters, PrefectSteps(pool), run_id, _elsewhere(parameters))
+def _screen(settings: ScreenParameters, run_id: str) -> Summary:
+    pool = pool_of(settings)
+    with writing_alone():
+        return carry_out(settings, run_id, PrefectSteps(pool), _elsewhere(settings), pool)
 
 
 def _elsewhere(parameters: ScreenParameters) -> Elsewhere | None:
@@ -64,16 +62,6 @@ def _elsewhere(parameters: ScreenParameters) -> Elsewhere | None:
     from prefect.settings import PREFECT_API_URL
 
     return None if parameters.inference == "here" or PREFECT_API_URL.value() is None else GpuPool()
-
-
-@contextmanager
-def _writing_alone() -> Iterator[None]:
-    """Let no other machine record inside the body while we do, where the server has a limit for that."""
-    if limits_writers():
-        with also_holding(one_writer):
-            yield
-    else:
-        yield
 
 
 def _told(summary: Summary) -> str:

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import json
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
+from flows.leaving import leaving
 from flows.named import not_found
 from flows.naming import new_run_id
 from flows.progress import reporter
 from flows.pulling import Pull, limit_key
 from flows.sources import make_remote
 from storage.entries import EntryStore
-from storage.errors import StorageError
 from storage.recorder import Recorder
 from storage.records import Failure, Sync
 from tasks.candidates.entries import content_digest
@@ -221,8 +220,8 @@ def _run(source: RemoteSource, store: EntryStore, base: SyncSummary) -> SyncSumm
     try:
         version = _pull_until_still(source, pull, base.database_version)
         n_vanished = pull.finish()
-    except BaseException:
-        _leave(store, row, pull)
+    except BaseException as error:
+        _leave(store, row, pull, error)
         raise
     cited: Citation = source.citation(version)
     counts = pull.counts() | {"n_vanished": n_vanished}
@@ -263,10 +262,9 @@ def _pull_until_still(source: RemoteSource, pull: Pull, version: str | None) -> 
     )
 
 
-def _leave(store: EntryStore, row: Sync, pull: Pull) -> None:
+def _leave(store: EntryStore, row: Sync, pull: Pull, error: BaseException) -> None:
     """Record that a sync failed, and let people see what it had fetched."""
-    # What ended the sync is what is told, also when there is no room left to say so in the database.
-    with suppress(StorageError):
+    with leaving(f"the sync {row.sync_id}", error):
         ended = {"status": "failed", "finished_at": datetime.now(UTC)} | pull.counts()
         store.recorder.record(rows=[row.model_copy(update=ended)])
         store.recorder.publish()

@@ -19,15 +19,25 @@ def find_checkpoint(name_or_path: str) -> Path:
     CheckpointError
         When there is none; it names what there is.
     """
-    shipped = Path(str(importlib.resources.files("models"))) / "pretrained"
-    for folder in (shipped / name_or_path, Path(name_or_path).expanduser()):
-        if (folder / MANIFEST).is_file():
-            return folder
-    names = sorted(entry.parent.name for entry in shipped.glob(f"*/{MANIFEST}"))
+    if is_shipped(name_or_path):
+        return _shipped() / name_or_path
+    folder = Path(name_or_path).expanduser()
+    if (folder / MANIFEST).is_file():
+        return folder
+    names = sorted(entry.parent.name for entry in _shipped().glob(f"*/{MANIFEST}"))
     raise CheckpointError(
         f"--model {name_or_path}: no checkpoint of that name or folder; shipped are {', '.join(names)}. "
         "Give one of these, a folder that `lihop train` wrote, or train one"
     )
+
+
+def is_shipped(name: str) -> bool:
+    """Tell whether a checkpoint of that name comes with lihop."""
+    return len(Path(name).parts) == 1 and (_shipped() / name / MANIFEST).is_file()
+
+
+def _shipped() -> Path:
+    return Path(str(importlib.resources.files("models"))) / "pretrained"
 
 
 def read_digest(folder: Path) -> str:

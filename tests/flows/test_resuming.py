@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+from contextlib import nullcontext
+from pathlib import Path
 
 import pytest
 
@@ -10,12 +13,13 @@ from flows import computing
 from flows.campaign import screen
 from flows.naming import run_id_of
 from flows.parameters import ScreenParameters
-from flows.resuming import ResumeError, resumed
+from flows.resuming import ResumeError, anchored, resumed
 from flows.run_names import run_name
 from storage import queries
 from storage.errors import QueryError
 from storage.places import paths_of
-from tests.campaigns import GOOD, assert_same, tables, write_good
+from tests.campaigns import GOOD, Bench, assert_same, tables, write_good
+from tests.flows.beside_prefect import beside_prefect
 from tests.flows.test_unfinished_runs import stop
 
 
@@ -30,6 +34,23 @@ def cut_off(bench, monkeypatch):
     (run,) = queries.runs(bench.database)
     assert run["status"] == "failed"
     return bench, run["run_id"]
+
+
+@pytest.fixture
+def cut_off_here(tmp_path, checkpoint, monkeypatch):
+    """Return a bench with a run of relative paths that was cut off, and the database of one that was not."""
+    (tmp_path / "absolute").mkdir()
+    whole, bench = Bench(tmp_path / "absolute", checkpoint), Bench(tmp_path, checkpoint)
+    whole.folder = write_good(bench.folder, ("lif.cif",))
+    whole.screen(paths="straight")
+    monkeypatch.chdir(bench.folder.parent)
+    model = os.path.relpath(checkpoint)
+    with monkeypatch.context() as during:
+        during.setattr(computing.Pass, "_predicted", stop(KeyboardInterrupt()))
+        with pytest.raises(KeyboardInterrupt):
+            bench.screen(paths="straight", path="structures", model=model)
+    (run,) = queries.runs(bench.database)
+    return bench, run["run_id"], whole.database
 
 
 @pytest.mark.parametrize(
@@ -98,6 +119,68 @@ def test_settings_of_another_version_are_told(tmp_path):
 def test_a_run_that_is_not_there_is_told(tmp_path):
     with pytest.raises(QueryError, match="there is no run 'r9'"):
         resumed(ScreenParameters(database=str(tmp_path / "x.duckdb"), resume="r9"))
+
+
+def _manifest(database, run_id, content):
+    folder = paths_of(database).manifests
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{run_id}.json").write_text(json.dumps(content))
+
+
+def test_latest_is_the_one_that_started_last(tmp_path):
+    """The identifier of a run that was scheduled tells when that was done."""
+    settings = ScreenParameters().deciding()
+    database = tmp_path / "x.duckdb"
+    _manifest(database, "20261103T000000-a", {"settings": settings, "started_at": "2026-11-03T00:00:00Z"})
+    _manifest(
+        database, "20261101T000000-b", {"settings": settings, "started_at": "2026-11-05T00:00:00.000001Z"}
+    )
+    _manifest(database, "20261102T000000-c", {"settings": settings, "started_at": "2026-11-05T00:00:00Z"})
+    _manifest(database, "20261109T000000-d", {})
+    found = [
+        resumed(ScreenParameters(database=str(database), resume=name))[1] for name in ("latest", "20261102")
+    ]
+    assert found == ["20261101T000000-b", "20261102T000000-c"]
+
+
+def test_latest_is_made_out_once(cut_off_here, monkeypatch):
+    """A run that starts a moment later is not the one that was meant."""
+    from flows import screen as flow
+
+    bench, run, _ = cut_off_here
+
+    def another_starts():
+        later = json.loads((paths_of(bench.database).manifests / f"{run}.json").read_text())
+        _manifest(bench.database, "later", later | {"started_at": "2999-01-01T00:00:00Z"})
+        return nullcontext()
+
+    beside_prefect(monkeypatch, flow)
+    monkeypatch.setattr(flow, "writing_alone", another_starts)
+    done = flow.screen_cathodes.fn(
+        ScreenParameters(database=str(bench.database), resume="latest", runner="thread")
+    )
+    assert done["run_id"] == run
+    assert resumed(ScreenParameters(database=str(bench.database), resume="latest"))[1] == "later"
+
+
+def test_a_run_of_a_relative_path_is_gone_on_with_from_elsewhere(cut_off_here, tmp_path, monkeypatch):
+    bench, run, absolute = cut_off_here
+    monkeypatch.chdir(tmp_path.parent)
+    asked = ScreenParameters(database=str(bench.database), resume=run)
+    found, _ = resumed(asked)
+    assert found.path == str(bench.folder)
+    assert Path(found.model).is_absolute()
+    assert Path(found.model).samefile(bench.checkpoint)
+    assert screen(asked).n_with_result == 1
+    assert_same(tables(bench.database), tables(absolute))
+
+
+def test_what_is_shipped_or_is_not_there_stays_as_it_was_given(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "production").mkdir()
+    asked = ScreenParameters(source="files", path="nowhere")
+    assert anchored(asked) == asked
+    assert anchored(asked.model_copy(update={"model": "nothing"})).model == "nothing"
 
 
 def test_what_goes_on_is_called_so():
