@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -16,7 +15,7 @@ from flows.orchestration.one_writer import limits_writers, one_writer, writing_a
 from flows.parameters import SyncParameters
 from flows.progress import reporting
 from flows.sync import sync
-from storage.database import locked, waiting_at_most
+from storage.database import locked, waiting_at_most, writing
 from storage.errors import DatabaseLockedError
 from storage.places import paths_of
 from tests.campaigns import write_good
@@ -93,10 +92,10 @@ def test_two_recorders_take_turns(server, tmp_path):
         paths = paths_of(tmp_path / f"{number}.duckdb")
         with writing_alone():
             for _ in range(5):
-                with locked(paths):
+                with writing(paths) as connection:
                     at_work.append(number)
+                    connection.execute("SELECT sum(range) FROM range(3000000)").fetchall()
                     most.append(len(at_work))
-                    time.sleep(0.02)
                     at_work.remove(number)
 
     with ThreadPoolExecutor(2) as threads:

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -22,6 +23,22 @@ from tests.servers.workstation import environment, free_port, workstation
 SMALL = {"limit": 2, "paths": "straight"}
 CRASHED_WITHIN_S = 240.0
 """Two minutes from the last heartbeat are what is promised; the rest is for a busy machine."""
+
+RECORDS = """
+import json, sys, time
+from flows.orchestration.one_writer import writing_alone
+from storage.database import writing
+from storage.places import paths_of
+paths = paths_of(sys.argv[1])
+with writing_alone():
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(4):
+        with writing(paths) as connection:
+            begun = time.monotonic()
+            connection.execute("SELECT sum(range) FROM range(30000000)").fetchall()
+            print(json.dumps([begun, time.monotonic()]), flush=True)
+"""
 
 STOPPED_WITHIN_S = 10.0
 """How long the processes of a pool may go on after somebody pressed Cancel."""
@@ -211,6 +228,28 @@ class TestServed:
         assert served.ask("GET", "/v2/concurrency_limits/duckdb-writer")["active_slots"] == 1
         served.ask("POST", "/v2/concurrency_limits/decrement-with-lease", {"lease_id": lease})
         served.until(lambda: served.ask("GET", "/v2/concurrency_limits/duckdb-writer")["active_slots"] == 0)
+
+    def test_recorders_of_two_machines_take_turns(self, served, tmp_path):
+        """Each at a database of its own, as if the lock of the other's machine did not reach it."""
+        variables = environment(served.root / "home") | {"PREFECT_API_URL": served.api}
+        recorders = [
+            subprocess.Popen(
+                [sys.executable, "-c", RECORDS, f"{number}.duckdb"], stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE, text=True, env=variables, cwd=tmp_path,
+            )
+            for number in range(2)
+        ]  # fmt: skip
+        assert [one.stdout.readline() for one in recorders] == ["ready\n"] * 2
+        for one in recorders:
+            one.stdin.write("go\n")
+            one.stdin.flush()
+        spans = sorted(
+            json.loads(line) for one in recorders for line in one.communicate(timeout=120)[0].splitlines()
+        )
+        assert [one.returncode for one in recorders] == [0, 0]
+        assert len(spans) == 8
+        assert all(end <= begun for (_, end), (begun, _) in pairwise(spans))
+        assert served.ask("GET", "/v2/concurrency_limits/duckdb-writer")["active_slots"] == 0
 
     def test_what_is_cancelled_stops_and_can_be_gone_on_with(self, served):
         identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=16, batch_size=1)
