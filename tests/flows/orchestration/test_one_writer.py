@@ -118,9 +118,11 @@ def test_who_waits_for_others_keeps_nobody_from_the_database(server, tmp_path):
     with ThreadPoolExecutor(1) as threads:
         waiting = threads.submit(copy_context().run, record)
         assert server.refused.wait(60)
-        with locked(paths, wait_s=0.0):
-            assert not recorded.is_set()
-        server.free()
+        try:
+            with locked(paths, wait_s=0.0):
+                assert not recorded.is_set()
+        finally:
+            server.free()
         waiting.result(60)
     assert recorded.is_set()
 
