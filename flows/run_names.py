@@ -24,16 +24,19 @@ STATES = {"charged": "charged", "both": "both states"}
 """States of charge that are worth telling."""
 
 
-def run_name(parameters: ScreenParameters) -> str:
+def run_name(parameters: ScreenParameters, found: ScreenParameters | None = None) -> str:
     """Return what people call a screening: ``Li mp electrodes, Co-Li-O, first 100``.
 
     Parameters
     ----------
     parameters : ScreenParameters
         What is screened.
+    found : ScreenParameters, optional
+        Of a run that is gone on with: what it was started under, where that is known.
     """
     if parameters.resume is not None:
-        return f"resume {parameters.resume}"
+        what = "" if found is None else f": {run_name(found.model_copy(update={'resume': None}))}"
+        return f"resume {parameters.resume}{what}"
     parts = [_asked_of(parameters)]
     if parameters.path is not None:
         parts = [f"{parts[0]} {_short_path(parameters.path)}"]

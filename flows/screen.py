@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -20,6 +21,7 @@ from flows.resuming import anchored, resumed
 from flows.run_names import run_name
 from flows.running.pools import pool_of
 from flows.running.through_prefect import PrefectSteps
+from storage.errors import StorageError
 
 if TYPE_CHECKING:
     from flows.campaign import Summary
@@ -31,7 +33,11 @@ DEFAULTS = ScreenParameters()
 def _name() -> str:
     from prefect.runtime import flow_run
 
-    return run_name(ScreenParameters.model_validate(flow_run.parameters["parameters"]))
+    asked = ScreenParameters.model_validate(flow_run.parameters["parameters"])
+    with suppress(StorageError):
+        # What a run that is gone on with screens is told by its manifest. Without one it ends, and says why.
+        return run_name(asked, resumed(asked)[0])
+    return run_name(asked)
 
 
 @flow(name="screen-cathodes", flow_run_name=_name, persist_result=False)

@@ -52,6 +52,13 @@ def test_a_screening_is_called_by_what_it_screens(asked, name):
     assert len(name) < LONGEST
 
 
+def test_one_that_is_gone_on_with_is_called_by_what_it_screens_too():
+    found = ScreenParameters(source="mp", mp={"elements": ["Mn"]}, limit=7)
+    assert run_name(ScreenParameters(resume="latest"), found) == (
+        "resume latest: Li mp electrodes, with Mn, first 7"
+    )
+
+
 def test_a_long_filter_is_cut():
     asked = {"filter": " OR ".join(f'id = "{n}"' for n in range(100))}
     name = run_name(ScreenParameters(source="optimade", optimade=asked))
