@@ -21,6 +21,9 @@ SETTINGS = {
     # The first start migrates a fresh database; on a busy machine that outlasts the default of 20 s.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+    # By its heartbeats a run is known to live, also one that a command started on a server. Those of deployments
+    # have theirs from prefect.yaml.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
 }
 
 

@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 from flows.campaign import run_campaign
 from flows.naming import new_run_id, run_id_of
 from flows.orchestration.gpu_pool import GpuPool
+from flows.orchestration.living import staying_alive
 from flows.orchestration.one_writer import limits_writers, one_writer
 from flows.orchestration.screening_artifacts import show_screening, show_unfinished
 from flows.orchestration.showing import shown_in_prefect
@@ -44,7 +45,7 @@ def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
     settings, known = resumed(parameters)
     run_id = known or _run_id()
     try:
-        with stopping_as_told(), shown_in_prefect():
+        with stopping_as_told(), staying_alive(), shown_in_prefect():
             summary = _screen(parameters, run_id)
     except Exception as error:
         show_unfinished(settings.database, run_id, error)

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from flows.orchestration.living import staying_alive
 from flows.orchestration.showing import shown_in_prefect
 from flows.orchestration.stopping import stopping_as_told
 from flows.parameters import SyncParameters
@@ -27,7 +28,7 @@ def _name() -> str:
 @flow(name="sync-candidates", flow_run_name=_name, persist_result=False)
 def sync_candidates(parameters: SyncParameters = DEFAULTS) -> dict[str, Any]:
     """Fetch what is new or changed in a remote database, and mark what vanished."""
-    with stopping_as_told(), shown_in_prefect("entries"):
+    with stopping_as_told(), staying_alive(), shown_in_prefect("entries"):
         done = sync(parameters)
     get_run_logger().info(counts_of(done))
     return done.as_dict()

@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from flows.orchestration.living import staying_alive
 from flows.orchestration.names import GPU_SLOT
 from flows.orchestration.showing import shown_in_prefect
 from flows.orchestration.stopping import stopping_as_told
@@ -52,7 +53,7 @@ def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any
     from models.recipe import OUT_OF_FOLD
 
     # Hops, networks and epochs are counted, so that none of them is the unit.
-    with stopping_as_told(), shown_in_prefect(""):
+    with stopping_as_told(), staying_alive(), shown_in_prefect(""):
         found = fit(parameters)
     get_run_logger().info("Checkpoint %s, digest %s", found["path"], found["model_digest"])
     held_out = found["metrics"].get(OUT_OF_FOLD, {})

@@ -1,0 +1,44 @@
+"""The place of one at a time at a GPU: the limit of a Prefect server, held by predictions, which wait for it a while."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack, contextmanager
+from typing import TYPE_CHECKING
+
+from flows.orchestration.names import GPU_LIMIT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+WAIT_S = 300.0
+"""Longest wait for others: a place that a kill left held is free in little more than a minute, and a training may
+take hours, by when whoever waits for us could have predicted without a GPU many times."""
+
+LEASE_S = 60.0
+"""After so long the server gives the place of who was killed to the next one."""
+
+
+class GpuTakenError(RuntimeError):
+    """Others held the GPU for too long."""
+
+
+@contextmanager
+def gpu_slot() -> Iterator[None]:
+    """Hold the GPU's place inside the body, where the server has a limit for that.
+
+    Raises
+    ------
+    GpuTakenError
+        When others hold it for too long.
+    """
+    from prefect.concurrency.sync import concurrency
+
+    with ExitStack() as held:
+        try:
+            held.enter_context(
+                concurrency(GPU_LIMIT, occupy=1, lease_duration=LEASE_S, timeout_seconds=WAIT_S,
+                            suppress_warnings=True)
+            )  # fmt: skip
+        except TimeoutError as error:
+            raise GpuTakenError(f"others held the GPU (the limit {GPU_LIMIT}) for {WAIT_S:g} s") from error
+        yield
