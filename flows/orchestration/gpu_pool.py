@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -70,12 +71,8 @@ class GpuPool:
                 if self._was_taken and _is_taken(client):
                     raise ElsewhereError(f"others still hold the GPU (the limit {GPU_LIMIT})")
                 self._wait(client, _start(asked))
-        except ObjectNotFound as error:
-            raise ElsewhereError(
-                f"the server knows no pool {GPU} with the deployment {PREDICT}; run `lihop deploy`"
-            ) from error
-        except (HTTPError, PrefectHTTPStatusError) as error:
-            raise ElsewhereError(f"the Prefect server does not answer: {type(error).__name__}") from error
+        except (HTTPError, PrefectHTTPStatusError, ObjectNotFound) as error:
+            raise ElsewhereError(_why(error)) from error
 
     def _wait(self, client: SyncPrefectClient, run_id: UUID) -> None:
         """Watch a run until it ends; cancel it when nobody begins it in time."""
@@ -101,6 +98,18 @@ class GpuPool:
                 raise ElsewhereError(f"no worker of the pool {GPU} began the run within {PICK_UP_S:.0f} s")
         _cancel(client, run_id)
         raise ElsewhereError("the screening was given up")
+
+
+def _why(error: Exception) -> str:
+    """Return what an answer of the server means, or that there is none."""
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+    # Of a pool that is not there Prefect's client says another thing than of a deployment.
+    status = error.response.status_code if isinstance(error, PrefectHTTPStatusError) else None
+    if isinstance(error, ObjectNotFound) or status == HTTPStatus.NOT_FOUND:
+        return f"the server knows no pool {GPU} with the deployment {PREDICT}; run `lihop deploy`"
+    said = type(error).__name__ if status is None else f"status {status}"
+    return f"the Prefect server does not answer as it should: {said}"
 
 
 def _is_manned(client: SyncPrefectClient) -> bool:

@@ -1,4 +1,4 @@
-"""The place of one at a time at a GPU: the limit of a Prefect server, held by predictions, which wait for it a while."""
+"""One prediction or training at a time at the GPU: predictions hold the server's limit, and wait a while for it."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WAIT_S = 300.0
-"""Longest wait for others: a place that a kill left held is free in little more than a minute, and a training may
-take hours, by when whoever waits for us could have predicted without a GPU many times."""
+"""Longest wait for others: a place that a kill left held is free in little more than a minute, while a training
+may take hours, in which whoever waits for us could have predicted without a GPU."""
 
 LEASE_S = 60.0
 """After so long the server gives the place of who was killed to the next one."""
@@ -36,9 +36,8 @@ def gpu_slot() -> Iterator[None]:
     with ExitStack() as held:
         try:
             held.enter_context(
-                concurrency(GPU_LIMIT, occupy=1, lease_duration=LEASE_S, timeout_seconds=WAIT_S,
-                            suppress_warnings=True)
-            )  # fmt: skip
+                concurrency(GPU_LIMIT, occupy=1, lease_duration=LEASE_S, timeout_seconds=WAIT_S)
+            )
         except TimeoutError as error:
             raise GpuTakenError(f"others held the GPU (the limit {GPU_LIMIT}) for {WAIT_S:g} s") from error
         yield

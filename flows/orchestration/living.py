@@ -1,4 +1,4 @@
-"""A run that is taken for dead while it lives says so: after a server was away, nothing had been heard of any."""
+"""A run that is taken for dead while it lives says so: a server that was away has heard of none for a while."""
 
 from __future__ import annotations
 

@@ -26,7 +26,7 @@ def run_as_ours(flow: Flow[Any, dict[str, Any]], parameters: BaseModel) -> dict[
     from prefect.client.orchestration import get_client
     from prefect.flow_engine import run_flow
 
-    given = {"parameters": parameters}
+    given: dict[str, Any] = {"parameters": parameters}
     with get_client(sync_client=True) as client:
         run = client.create_flow_run(flow, parameters=flow.serialize_parameters(given), tags=[TAG])
     return cast("dict[str, Any]", run_flow(flow, flow_run=run, parameters=given))

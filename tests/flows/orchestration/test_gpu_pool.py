@@ -1,10 +1,8 @@
-"""Asking the GPU pool, on a Prefect server of the tests' own, with the test in the place of the pool's worker."""
+"""Asking the GPU pool, on a Prefect server of the tests' own; the test does what the pool's worker would."""
 
 from __future__ import annotations
 
 import contextvars
-import os
-import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -20,7 +18,7 @@ from prefect.client.schemas.filters import FlowRunFilter  # noqa: E402
 from prefect.states import Cancelled, Completed, Crashed, Running  # noqa: E402
 from prefect.testing.utilities import prefect_test_harness  # noqa: E402
 
-from flows.orchestration import gpu_pool, gpu_slot  # noqa: E402
+from flows.orchestration import gpu_pool  # noqa: E402
 from flows.orchestration.deploying import deploy  # noqa: E402
 from flows.orchestration.gpu_pool import GpuPool  # noqa: E402
 from flows.orchestration.living import say_that_it_lives  # noqa: E402
@@ -103,7 +101,9 @@ def _state_of(client, run):
 def test_a_server_that_lihop_was_not_brought_to_says_what_to_do(server, pool, ask, client):
     if client.read_work_pools():
         pytest.fail("this test wants an empty server: it comes first in this file")
-    with pytest.raises(ElsewhereError, match=f"no pool {GPU} with the deployment {PREDICT}; run `lihop deploy`"):
+    with pytest.raises(
+        ElsewhereError, match=f"no pool {GPU} with the deployment {PREDICT}; run `lihop deploy`"
+    ):
         pool(ask)
 
 
@@ -208,7 +208,9 @@ def test_after_the_server_was_away_who_says_nothing_is_dead(manned, pool, ask, c
             answer.result(PATIENCE_S)
 
 
-@pytest.mark.parametrize("state", [Crashed(message="its process is gone"), Cancelled(message=DEAD), Completed()])
+@pytest.mark.parametrize(
+    "state", [Crashed(message="its process is gone"), Cancelled(message=DEAD), Completed()]
+)
 def test_only_who_is_taken_for_dead_says_that_it_lives(manned, pool, ask, client, state):
     with _asking(pool, ask, client) as (_, run):
         client.set_flow_run_state(run.id, state, force=True)

@@ -1,4 +1,4 @@
-"""A server that was away, as for an upgrade: a run that lives is at work afterwards, one that died is found."""
+"""A server that was away, as for an upgrade: who lives goes on, and who died meanwhile is found."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ import signal
 import subprocess
 import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 
 import httpx
 import pytest
 
+from flows.prefect_environment import SETTINGS
 from tests.campaigns import assert_same, tables
 from tests.faults.pace.pacing import Gate, lift, paced, waits
 from tests.processes import descendants
 from tests.servers.workstation import environment, free_port
 
 SILENT_S = 35
-"""In the place of what is deployed: little more than the time between two heartbeats, the shortest one can ask
-for, so that the server need not be away for long."""
+"""In the place of what is deployed: little more than the time between two heartbeats, which is 30 s at least.
+So the server need not be away for long."""
 
 PATIENCE_S = 240.0
 SMALL = {"source": "reference", "limit": 2, "paths": "straight", "batch_size": 1}
@@ -28,8 +29,6 @@ GATE = Gate("featurizing", 1)
 
 DEPLOY = """
 import pathlib, sys
-from flows.prefect_environment import prepare_prefect
-prepare_prefect()
 from flows.orchestration import deploying
 deploying.SILENT_S = int(sys.argv[1])
 deploying.deploy(pathlib.Path(sys.argv[2]), schedules=False)
@@ -55,8 +54,9 @@ class Away:
         command = ["prefect", "server", "start", "--host", "127.0.0.1", "--port", str(self.port)]
         with (self.root / "server.log").open("ab") as log:
             self.server = subprocess.Popen(
-                [sys.executable, "-m", *command], stdout=log, stderr=log, env=self.environment(), cwd=self.root
-            )
+                [sys.executable, "-m", *command], stdout=log, stderr=log, cwd=self.root,
+                env=self.environment() | SETTINGS,
+            )  # fmt: skip
         self.until(self.answers)
 
     def stop(self):
@@ -78,7 +78,7 @@ class Away:
         return self.root / name / "lihop.duckdb"
 
     def screen(self, name):
-        """Start a screening, and wait until it is at work and stands at its gate."""
+        """Start a screening, which goes as far as its gate."""
         GATE.close(self.database(name))
         flags = [f"--{key.replace('_', '-')}={value}" for key, value in SMALL.items()]
         with (self.root / f"{name}.log").open("ab") as log:
@@ -119,7 +119,6 @@ class Away:
 
     def logs(self):
         return {path.name: path.read_text()[-3000:] for path in self.root.glob("*.log")}
-
 
 
 @pytest.fixture
