@@ -1,4 +1,4 @@
-"""One prediction or training at a time at the GPU: predictions hold the server's limit, and wait a while for it."""
+"""One at a time at the GPU: predictions hold the limit of the server for that, and wait for it for a while."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 WAIT_S = 300.0
-"""Longest wait for others: a place that a kill left held is free in little more than a minute, while a training
+"""Longest wait for others: a place that a kill left held is free in little more than a minute, while training
 may take hours, in which whoever waits for us could have predicted without a GPU."""
 
 LEASE_S = 60.0

@@ -1,4 +1,4 @@
-"""A run that is taken for dead while it lives says so: a server that was away has heard of none for a while."""
+"""A run that is taken for dead while it lives says so: a server that was away had heard of none."""
 
 from __future__ import annotations
 

@@ -18,11 +18,12 @@ from prefect.client.schemas.filters import FlowRunFilter  # noqa: E402
 from prefect.states import Cancelled, Completed, Crashed, Running  # noqa: E402
 from prefect.testing.utilities import prefect_test_harness  # noqa: E402
 
-from flows.orchestration import gpu_pool  # noqa: E402
+from flows.orchestration import gpu_pool, gpu_slot  # noqa: E402
 from flows.orchestration.deploying import deploy  # noqa: E402
 from flows.orchestration.gpu_pool import GpuPool  # noqa: E402
 from flows.orchestration.living import say_that_it_lives  # noqa: E402
 from flows.orchestration.names import GPU, GPU_LIMIT, GPU_TAKEN, PREDICT, TAG, TAKEN_FOR_DEAD  # noqa: E402
+from flows.predict_flow import predict_barriers  # noqa: E402
 
 PATIENCE_S = 60.0
 DEAD = f"{TAKEN_FOR_DEAD} for 90 s: it or its worker was killed."
@@ -230,7 +231,7 @@ def test_who_waited_for_the_gpu_in_vain_does_not_wait_for_it_again(manned, pool,
     with pytest.raises(ElsewhereError, match="others still hold the GPU"):
         pool(ask)
     assert len(_runs(client)) == known
-    client.request("POST", "/v2/concurrency_limits/decrement-with-lease", json={"lease_id": lease})
+    _release(client, lease)
     with _asking(pool, ask, client) as (answer, run):
         client.set_flow_run_state(run.id, Completed(), force=True)
         assert answer.result(PATIENCE_S) is None
@@ -240,3 +241,33 @@ def _hold(client):
     held = {"slots": 1, "names": [GPU_LIMIT], "mode": "concurrency", "lease_duration": 600}
     answer = client.request("POST", "/v2/concurrency_limits/increment-with-lease", json=held)
     return answer.json()["lease_id"]
+
+
+def _release(client, lease):
+    client.request("POST", "/v2/concurrency_limits/decrement-with-lease", json={"lease_id": lease})
+
+
+def test_a_model_of_this_machine_is_named_so_that_another_folder_does_not_matter(
+    manned, pool, ask, client, checkpoint, monkeypatch
+):
+    monkeypatch.chdir(checkpoint.parent)
+    for given, sent in ((checkpoint.name, str(checkpoint)), ("production", "production")):
+        asked = ask.model_copy(update={"model": given})
+        with _asking(GpuPool(), asked, client) as (answer, run):
+            assert run.parameters["parameters"] == asked.model_dump(mode="json") | {"model": sent}
+            client.set_flow_run_state(run.id, Completed(), force=True)
+            answer.result(PATIENCE_S)
+
+
+def test_a_prediction_waits_for_the_gpu_for_a_while(deployed, ask, client, monkeypatch):
+    monkeypatch.setattr(gpu_slot, "WAIT_S", 1.0)
+    lease = _hold(client)
+    state = predict_barriers(ask, return_state=True)
+    assert (state.name, state.is_cancelled()) == (GPU_TAKEN, True)
+    assert "for 1 s" in state.message
+    _release(client, lease)
+    # Its turn now, and the digest is another one.
+    state = predict_barriers(ask, return_state=True)
+    assert state.is_failed()
+    assert "OtherModelError" in state.message
+    _until(lambda: client.read_global_concurrency_limit_by_name(GPU_LIMIT).active_slots == 0)
