@@ -203,7 +203,8 @@ def _automate(client: SyncPrefectClient) -> None:
         client,
         SILENT,
         "Marks runs as crashed of which no heartbeat is heard any more.",
-        f"{TAKEN_FOR_DEAD} for {SILENT_S} s: it or its worker was killed. Retry it to go on.",
+        f"{TAKEN_FOR_DEAD} for {SILENT_S} s: it or its worker was killed. Retry it to go on, or run its "
+        "command again.",
         after=alive,
         expect=alive | ends,
         within_s=SILENT_S,

@@ -1,4 +1,4 @@
-"""One at a time at the GPU: predictions hold the limit of the server for that, and wait for it for a while."""
+"""One at a time at the GPU: predictions hold the server's limit for that, and wait for it for a while."""
 
 from __future__ import annotations
 

@@ -189,10 +189,11 @@ def test_after_the_server_was_away_a_run_may_say_that_it_lives(manned, pool, ask
         seen.append(found.name)
         return found
 
+    monkeypatch.setattr(gpu_pool, "_state", slow_once)
     with _asking(pool, ask, client) as (answer, run):
         client.set_flow_run_state(run.id, Running(), force=True)
+        _until(lambda: seen, answer)
         client.set_flow_run_state(run.id, Crashed(message=DEAD), force=True)
-        monkeypatch.setattr(gpu_pool, "_state", slow_once)
         _until(lambda: seen.count("Crashed") > 2, answer)
         assert say_that_it_lives(client, run.id)
         _until(lambda: seen[-1] == "Running", answer)
