@@ -32,7 +32,7 @@ def predict(parameters: PredictParameters) -> int:
     return predict_batches(parameters)
 
 
-@flow(name="predict-barriers", flow_run_name=_name, persist_result=False)
+@flow(name="predict-barriers", flow_run_name=_name, persist_result=False, result_serializer="json")
 def predict_barriers(parameters: PredictParameters) -> dict[str, Any] | State[Any]:
     """Predict barriers of batches that a screening has featurized; screenings start this by themselves."""
     # Held here and not by a tag of the task, which would wait for it without end, and the screening with it.

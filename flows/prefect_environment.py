@@ -21,7 +21,7 @@ SETTINGS = {
     # The first start migrates a fresh database; on a busy machine that outlasts the default of 20 s.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
-    # Ours are kept by nobody. What users keep is no pickle, which runs whatever is in it once it is read.
+    # Ours are kept by nobody, but of a flow that failed the error: no pickle, which runs whatever is in it.
     "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
     # By its heartbeats a run is known to live, also one that a command started on a server. Deployments have
     # theirs from prefect.yaml.

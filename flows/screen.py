@@ -39,7 +39,7 @@ def _name() -> str:
     return run_name(ScreenParameters.model_validate(flow_run.parameters["parameters"]))
 
 
-@flow(name="screen-cathodes", flow_run_name=_name, persist_result=False)
+@flow(name="screen-cathodes", flow_run_name=_name, persist_result=False, result_serializer="json")
 def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
     """Screen battery cathodes for fast ion migration and rank them in a DuckDB file."""
     settings, known = resumed(parameters)

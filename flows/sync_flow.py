@@ -25,7 +25,7 @@ def _name() -> str:
     return sync_name(parameters)
 
 
-@flow(name="sync-candidates", flow_run_name=_name, persist_result=False)
+@flow(name="sync-candidates", flow_run_name=_name, persist_result=False, result_serializer="json")
 def sync_candidates(parameters: SyncParameters = DEFAULTS) -> dict[str, Any]:
     """Fetch what is new or changed in a remote database, and mark what vanished."""
     with stopping_as_told(), staying_alive(), shown_in_prefect("entries"):

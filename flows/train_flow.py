@@ -46,7 +46,7 @@ def fit(parameters: TrainParameters) -> dict[str, Any]:
     )
 
 
-@flow(name="train-barrier-model", flow_run_name=_name, persist_result=False)
+@flow(name="train-barrier-model", flow_run_name=_name, persist_result=False, result_serializer="json")
 def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any]:
     """Learn barriers from labelled hops and write a checkpoint; cut off, the same training goes on."""
     # Here, since a server that only reads the parameters need not wait for torch.

@@ -147,7 +147,7 @@ def sides(folder: Path, pool: BatchPool, materials: int, model: str) -> tuple[Si
         summary = run_campaign(asked, steps)
         return summary.n_candidates, summary.n_with_result
 
-    @flow(name="bench-orchestration", persist_result=False)
+    @flow(name="bench-orchestration", persist_result=False, result_serializer="json")
     def flowing(asked: ScreenParameters) -> tuple[int, int]:
         return screened(asked, PrefectSteps(pool))
 

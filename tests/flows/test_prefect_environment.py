@@ -18,7 +18,7 @@ OF_SERVERS = ("PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER",)
 
 
 def _decorated():
-    """Yield where our flows and tasks are made, and the keywords that they are made with."""
+    """Yield where our flows and tasks are made, which of both it is, and the keywords that they are made with."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -27,11 +27,16 @@ def _decorated():
                 called = decorator.func if isinstance(decorator, ast.Call) else decorator
                 if isinstance(called, ast.Name) and called.id in {"flow", "task"}:
                     given = decorator.keywords if isinstance(decorator, ast.Call) else []
-                    yield f"{path.relative_to(ROOT)}:{node.name}", {one.arg: one.value for one in given}
+                    yield (
+                        f"{path.relative_to(ROOT)}:{node.name}",
+                        called.id,
+                        {one.arg: one.value for one in given},
+                    )
 
 
 def test_results_of_all_flows_and_tasks_are_kept_by_nobody():
-    found = dict(_decorated())
+    found = {where: given for where, _, given in _decorated()}
+    flows = {where for where, kind, _ in _decorated() if kind == "flow"}
     assert {"flows/screen.py:screen_cathodes", "flows/sync_flow.py:sync_candidates",
             "flows/train_flow.py:train_barrier_model", "flows/train_flow.py:fit",
             "flows/predict_flow.py:predict_barriers", "flows/predict_flow.py:predict",
@@ -40,6 +45,11 @@ def test_results_of_all_flows_and_tasks_are_kept_by_nobody():
         persist = given.get("persist_result")
         assert isinstance(persist, ast.Constant), where
         assert persist.value is False, where
+        # Of a flow that fails Prefect keeps the error all the same.
+        if where in flows:
+            serializer = given.get("result_serializer")
+            assert isinstance(serializer, ast.Constant), where
+            assert serializer.value == "json", where
 
 
 def test_flows_and_tasks_are_made_in_no_other_way():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 
 import pytest
@@ -99,7 +100,7 @@ def test_who_is_taken_for_dead_says_that_it_lives(client, monkeypatch):
 
 
 def test_nothing_is_pickled_also_where_results_are_to_be_kept(tmp_path, checkpoint):
-    """A pickle runs whatever is in it when it is read."""
+    """A pickle runs whatever is in it when it is read. Of a flow that failed Prefect always keeps the error."""
     asked = PredictParameters(folder="nowhere", stems=("one",), model=str(checkpoint), model_digest="0")
 
     @flow(name="stages", persist_result=False)
@@ -107,11 +108,16 @@ def test_nothing_is_pickled_also_where_results_are_to_be_kept(tmp_path, checkpoi
         run_here("step", quote(Parcel(None, str, 1)))
         run_in_pool("batch", 1, quote(Parcel(None, str, 1)))
 
-    kept = {PREFECT_RESULTS_PERSIST_BY_DEFAULT: True, PREFECT_LOCAL_STORAGE_PATH: tmp_path / "kept"}
-    with temporary_settings(kept):
+    theirs = {
+        PREFECT_RESULTS_PERSIST_BY_DEFAULT: True,
+        PREFECT_RESULTS_DEFAULT_SERIALIZER: "pickle",
+        PREFECT_LOCAL_STORAGE_PATH: tmp_path / "kept",
+    }
+    with temporary_settings(theirs):
         assert stages(return_state=True).is_completed()
         assert predict_barriers(asked, return_state=True).is_failed()
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == []
+    (error,) = [path.read_text(encoding="utf-8") for path in tmp_path.rglob("*") if path.is_file()]
+    assert json.loads(error)["__exc_type__"].endswith("OtherModelError")
 
 
 def test_prefect_writes_json_where_nothing_else_is_said():
