@@ -18,7 +18,7 @@ OF_SERVERS = ("PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER",)
 
 
 def _decorated():
-    """Yield where our flows and tasks are made, which of both it is, and the keywords that they are made with."""
+    """Yield where our flows and tasks are made, which of both it is, and with what keywords."""
     for path in SOURCES:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):

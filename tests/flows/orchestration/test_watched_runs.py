@@ -100,7 +100,7 @@ def test_who_is_taken_for_dead_says_that_it_lives(client, monkeypatch):
 
 
 def test_nothing_is_pickled_also_where_results_are_to_be_kept(tmp_path, checkpoint):
-    """A pickle runs whatever is in it when it is read. Of a flow that failed Prefect always keeps the error."""
+    """A pickle runs whatever is in it. Of a flow that failed Prefect always keeps the error."""
     asked = PredictParameters(folder="nowhere", stems=("one",), model=str(checkpoint), model_digest="0")
 
     @flow(name="stages", persist_result=False)
