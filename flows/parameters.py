@@ -74,6 +74,7 @@ class SyncParameters(Asking):
     )
     database: str = Field(
         default="lihop.duckdb",
+        min_length=1,
         title="Database",
         description="DuckDB file that is published to; entries lie in its working folder FILE.work.",
     )
@@ -104,6 +105,7 @@ class ScreenParameters(Asking):
     )
     path: str | None = Field(
         default=None,
+        min_length=1,
         title="Path",
         description="With source 'files': a structure file (CIF, POSCAR, extxyz, JSON), a table (CSV, "
         "Parquet), an archive (zip, tar), or a folder of all these.",
@@ -132,6 +134,7 @@ class ScreenParameters(Asking):
     )
     database: str = Field(
         default="lihop.duckdb",
+        min_length=1,
         title="Database",
         description="DuckDB file that the results are published to, beside its working folder FILE.work.",
     )
@@ -151,6 +154,7 @@ class ScreenParameters(Asking):
     )
     model: str = Field(
         default="production",
+        min_length=1,
         title="Model",
         description="Name of a shipped checkpoint, or the folder of one of your own.",
     )

@@ -11,8 +11,7 @@ from flows.checkpoint_folder import refuse_loss
 from flows.known_tests import known_tests
 from flows.labelled import load_labelled_many, names_of
 from flows.progress import reporter
-from models.errors import InputError
-from models.specs import NETWORK_NAMES
+from models.errors import UnfinishedError
 from tasks.datasets.registry import require
 from tasks.descriptors.assemble import INPUT_SPEC
 
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from models.checkpoints import Checkpoint
     from models.settings import TrainSettings
+    from models.unfinished import Unfinished
 
 PUBLISHED = "published"
 PRODUCTION = "production"
@@ -43,6 +43,7 @@ def train(
     accelerator: str = "auto",
     logs: Path | None = None,
     fresh: bool = False,
+    fresh_if_changed: bool = False,
 ) -> dict[str, Any]:
     """Train on labelled hops and write a checkpoint folder.
 
@@ -72,6 +73,8 @@ def train(
         Folder for a log of each network, as CSV and for TensorBoard; no logs unless it is given.
     fresh : bool
         Whether to begin anew rather than go on.
+    fresh_if_changed : bool
+        Whether to begin anew, with a message, rather than refuse what was begun otherwise.
 
     Returns
     -------
@@ -84,8 +87,7 @@ def train(
     UnfinishedError
         When the training to go on with was begun otherwise.
     InputError
-        When there is no such network, or something else than a checkpoint stands at ``output``, or that
-        folder is in use.
+        When something else than a checkpoint stands at ``output``, or that folder is in use.
     AcceleratorError
         When there is no such device.
     DatasetError
@@ -97,14 +99,15 @@ def train(
     from models.training import Keeping
     from models.unfinished import unfinished
 
-    _check_before_anything(settings, output)
+    # Before minutes of describing hops.
+    refuse_loss(output)
     device = resolve_accelerator(accelerator)
     called = NAMES[rows] if name is None else name
     names = names_of(datasets)
     data = {name: _data_digest(name, data_dir) for name in names}
     asked = {"dataset": list(names), "data": data, **_asked(settings, rows, device)}
     with unfinished(unfinished_folder(output), asked, fresh=fresh) as cut_off:
-        if cut_off.resume():
+        if _goes_on(cut_off, or_anew=fresh_if_changed):
             reporter().message(f"Going on with {cut_off.folder}: {len(cut_off.store)} networks stand.")
         elif logs is not None:
             clear_logs(logs)
@@ -143,11 +146,16 @@ def train(
     }
 
 
-def _check_before_anything(settings: TrainSettings, output: Path) -> None:
-    """Refuse what could only fail, or do harm, after minutes of describing hops."""
-    if settings.arch not in NETWORK_NAMES:
-        raise InputError(f"no network is called {settings.arch!r}; allowed are {', '.join(NETWORK_NAMES)}")
-    refuse_loss(output)
+def _goes_on(cut_off: Unfinished, *, or_anew: bool) -> bool:
+    """Take up an unfinished training; return whether there was one to go on with."""
+    try:
+        return cut_off.resume()
+    except UnfinishedError as error:
+        if not or_anew:
+            raise
+        reporter().message(f"Begins anew: {error}")
+        cut_off.clear()
+        return False
 
 
 def _with_known_tests(

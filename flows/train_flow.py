@@ -16,6 +16,7 @@ from flows.orchestration.showing import shown_in_prefect
 from flows.orchestration.stopping import stopping_as_told
 from flows.train import logs_folder, train
 from flows.train_parameters import TrainParameters
+from tasks.datasets.registry import own_names
 from tasks.reports.artifacts import training_markdown
 
 DEFAULTS = TrainParameters()
@@ -25,7 +26,8 @@ def _name() -> str:
     from prefect.runtime import flow_run
 
     parameters = TrainParameters.model_validate(flow_run.parameters["parameters"])
-    return f"{parameters.settings.arch} on {parameters.rows} of {', '.join(parameters.datasets)}"
+    named = [*parameters.datasets, "own"] if parameters.own else parameters.datasets
+    return f"{parameters.settings.arch} on {parameters.rows} of {', '.join(named)}"
 
 
 @task(name="train", tags=[GPU_SLOT], cache_policy=NO_CACHE, persist_result=False)
@@ -35,7 +37,7 @@ def fit(parameters: TrainParameters) -> dict[str, Any]:
     return train(
         parameters.settings,
         output,
-        datasets=parameters.datasets,
+        datasets=_datasets(parameters),
         rows=parameters.rows,
         name=parameters.name,
         data_dir=parameters.data_dir,
@@ -43,7 +45,14 @@ def fit(parameters: TrainParameters) -> dict[str, Any]:
         accelerator=parameters.accelerator,
         logs=logs_folder(output) if parameters.logs else None,
         fresh=parameters.fresh,
+        fresh_if_changed=parameters.fresh_if_changed,
     )
+
+
+def _datasets(parameters: TrainParameters) -> list[str]:
+    """Return the names of the data sets, with the user's own of today where these are asked for."""
+    own = own_names(parameters.data_dir) if parameters.own else []
+    return [*parameters.datasets, *(name for name in own if name not in parameters.datasets)]
 
 
 @flow(name="train-barrier-model", flow_run_name=_name, persist_result=False, result_serializer="json")

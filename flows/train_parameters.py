@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from models.settings import TrainSettings
+from tasks.datasets.registry import OWN_PREFIX, PUBLISHED, is_own
 
 
 class TrainParameters(BaseModel):
@@ -19,6 +20,11 @@ class TrainParameters(BaseModel):
         min_length=1,
         title="Data sets",
         description="Labelled hops to learn from. A hop that stands in two of them is refused.",
+    )
+    own: bool = Field(
+        default=False,
+        title="Own data sets",
+        description="Learn from every data set that was added to the data folder, too.",
     )
     rows: Literal["train", "all"] = Field(
         default="train",
@@ -57,6 +63,26 @@ class TrainParameters(BaseModel):
         title="Begin anew",
         description="Begin anew, whatever an unfinished training left in its folder.",
     )
+    fresh_if_changed: bool = Field(
+        default=False,
+        title="Begin anew if changed",
+        description="Begin anew where an unfinished training was begun with other data, settings or code, "
+        "rather than refuse to go on with it.",
+    )
     settings: TrainSettings = Field(
         default=TrainSettings(), title="Settings", description="How networks and trees learn."
     )
+
+    @field_validator("datasets")
+    @classmethod
+    def _known(cls, datasets: tuple[str, ...]) -> tuple[str, ...]:
+        for name in datasets:
+            # Whether it is there only the machine that trains can tell.
+            if name not in PUBLISHED and not (is_own(name) and name != OWN_PREFIX):
+                raise ValueError(
+                    f"{name!r} is no data set: there are {', '.join(PUBLISHED)}, and {OWN_PREFIX}NAME of "
+                    "your own"
+                )
+        if len(set(datasets)) < len(datasets):
+            raise ValueError("give each data set once")
+        return datasets

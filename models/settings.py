@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from models.specs import GROUP_NAMES, GroupName
+from models.specs import GROUP_NAMES, GroupName, NetworkName
 
 LATER_FIELDS: dict[str, object] = {
     "patience": None,
@@ -33,9 +33,15 @@ class TrainSettings(BaseModel):
     ``docs/model-selection.md``.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        allow_inf_nan=False,
+        # In the form of the UI, which would write every word with a capital letter.
+        field_title_generator=lambda name, _: name.replace("_", " ").capitalize(),
+    )
 
-    arch: str = Field(default="cnn", description="name of a network in models.networks")
+    arch: NetworkName = Field(default="cnn", description="kind of network")
     groups: tuple[GroupName, ...] = Field(
         default=("local", "profile", "chemistry"),
         min_length=1,

@@ -8,7 +8,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 GroupName = Literal["local", "profile", "topology", "chemistry"]
 GROUP_NAMES: tuple[GroupName, ...] = ("local", "profile", "topology", "chemistry")
-NETWORK_NAMES = ("cnn", "rnn", "fourier")
+NetworkName = Literal["cnn", "rnn", "fourier"]
+NETWORK_NAMES: tuple[NetworkName, ...] = ("cnn", "rnn", "fourier")
 """Networks that can be trained, by the name that settings give them."""
 
 

@@ -105,6 +105,13 @@ class Unfinished:
         self._write()
         return rows, words
 
+    def clear(self) -> None:
+        """Throw away what the folder holds, so that another training can be begun in it."""
+        for name in (MANIFEST_NAME, HOPS_NAME):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.rmtree(self.folder / FITS_NAME, ignore_errors=True)
+        self._rows = None
+
     def finish(self) -> None:
         """Remove the folder: the training stands."""
         shutil.rmtree(self.folder)
@@ -159,11 +166,10 @@ def unfinished(folder: Path, asked: dict[str, Any], *, fresh: bool = False) -> I
             f"another process trains in {folder}; wait for it, or give another --output"
         ) from error
     try:
+        found = Unfinished(folder, asked)
         if fresh:
-            for name in (MANIFEST_NAME, HOPS_NAME):
-                (folder / name).unlink(missing_ok=True)
-            shutil.rmtree(folder / FITS_NAME, ignore_errors=True)
-        yield Unfinished(folder, asked)
+            found.clear()
+        yield found
     finally:
         lock.release()
         # Nothing to go on with: it would only stand in the way of what is asked for next.

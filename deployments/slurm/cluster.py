@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 ROLES = ("client", "scheduler", "worker")
+MOST_WORKERS = 256
+"""As many batches as lihop works on at a time, at most."""
 EARLY = "lihop: no worker yet; a batch waits until Slurm starts the first"
 
 
@@ -110,8 +112,8 @@ def _security(folder: Path) -> Security:
     return Security(require_encryption=True, **{name: str(folder / name) for name in parts})
 
 
-def environment(address: str, certificates: Path) -> dict[str, str]:
-    """Return what tells lihop where the scheduler is, and Dask how to be let in.
+def environment(address: str, certificates: Path, processes: int) -> dict[str, str]:
+    """Return what tells lihop where the scheduler is and how much it can take, and Dask how to be let in.
 
     Parameters
     ----------
@@ -119,11 +121,15 @@ def environment(address: str, certificates: Path) -> dict[str, str]:
         Address of the scheduler.
     certificates : Path
         Folder that `make_cluster` was given.
+    processes : int
+        Worker processes of all jobs: lihop gives them a batch each, but no more than `MOST_WORKERS`, or what
+        ``LIHOP_WORKERS`` says already.
     """
     tls = "DASK_DISTRIBUTED__COMM__TLS__"
     return {
         "LIHOP_RUNNER": "dask",
         "LIHOP_SCHEDULER": address,
+        "LIHOP_WORKERS": os.environ.get("LIHOP_WORKERS", str(min(processes, MOST_WORKERS))),
         "DASK_DISTRIBUTED__COMM__REQUIRE_ENCRYPTION": "true",
         f"{tls}CA_FILE": str(certificates / "tls_ca_file"),
         f"{tls}CLIENT__CERT": str(certificates / "tls_client_cert"),
@@ -157,7 +163,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 0
             cluster.scale(jobs=asked.jobs)
             print(EARLY, file=sys.stderr, flush=True)
-            settings = environment(cluster.scheduler_address, certificates)
+            settings = environment(cluster.scheduler_address, certificates, asked.jobs * asked.cores)
             return _run(asked.command, os.environ | settings)
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from flows.bench.measure import BenchResult, BenchSettings
-    from flows.running.steps import Steps
+    from flows.campaign import Summary
 
 PLAIN = "plain pool"
 MATERIALS = 2_000
@@ -76,6 +76,8 @@ def _notes(materials: int, repeats: int) -> list[str]:
         f"{materials} structures, reference cathodes with other metals in cells of other sizes, in batches "
         f"of {BATCH_SIZE} on {WORKERS} processes, each time into a fresh database; median of {repeats} pairs "
         "by turns (--repeats)",
+        "the flow reports how far it is and shows its artifacts, as screen-cathodes does, to the API that it "
+        "starts by itself, which has neither a limit of recorders nor a GPU pool",
         "left out on both sides, by a small run that is not timed: the start of Prefect's API, of processes "
         "and of torch; the runs stay in Prefect's history as bench-orchestration",
         "rerun_speedup: how many times as long the flow takes for the first run as for the same one again, "
@@ -132,6 +134,9 @@ def sides(folder: Path, pool: BatchPool, materials: int, model: str) -> tuple[Si
     # Here, not above: Prefect reads its settings when it is imported.
     from prefect import flow
 
+    from flows.orchestration.screening_artifacts import show_screening
+    from flows.orchestration.showing import shown_in_prefect
+    from flows.orchestration.stopping import stopping_as_told
     from flows.running.through_prefect import PrefectSteps
 
     write_variants(folder / "structures", materials)
@@ -143,15 +148,19 @@ def sides(folder: Path, pool: BatchPool, materials: int, model: str) -> tuple[Si
         workers=WORKERS,
     )
 
-    def screened(asked: ScreenParameters, steps: Steps) -> tuple[int, int]:
-        summary = run_campaign(asked, steps)
-        return summary.n_candidates, summary.n_with_result
-
     @flow(name="bench-orchestration", persist_result=False, result_serializer="json")
     def flowing(asked: ScreenParameters) -> tuple[int, int]:
-        return screened(asked, PrefectSteps(pool))
+        # As `screen-cathodes` does, whose pool is its own.
+        with stopping_as_told(), shown_in_prefect():
+            summary = run_campaign(asked, PrefectSteps(pool))
+        show_screening(summary)
+        return _counts(summary)
 
     def plainly(asked: ScreenParameters) -> tuple[int, int]:
-        return screened(asked, PlainSteps(pool))
+        return _counts(run_campaign(asked, PlainSteps(pool)))
 
     return Side(flowing, parameters, folder / "flow"), Side(plainly, parameters, folder / "plain")
+
+
+def _counts(summary: Summary) -> tuple[int, int]:
+    return summary.n_candidates, summary.n_with_result

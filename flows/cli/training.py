@@ -85,6 +85,13 @@ def train(
     fresh: Annotated[
         bool, typer.Option("--fresh", help="Begin anew, whatever an unfinished training left in its folder.")
     ] = False,
+    fresh_if_changed: Annotated[
+        bool,
+        typer.Option(
+            "--fresh-if-changed",
+            help="Begin anew where an unfinished training was begun with other data, settings or code.",
+        ),
+    ] = False,
     name: Annotated[
         str | None, typer.Option(help="What the checkpoint is called [published, or production for all].")
     ] = None,
@@ -117,6 +124,7 @@ def train(
             accelerator=accelerator,
             logs=None if no_logs else log_to,
             fresh=fresh,
+            fresh_if_changed=fresh_if_changed,
         )
     if as_json:
         print_json(found)

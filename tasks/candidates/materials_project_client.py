@@ -12,6 +12,7 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
+from tasks.candidates.pauses import pause_s
 from tasks.candidates.source import SourceError
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Patience:
     attempts : int
         Most requests for one answer.
     first_wait_s : float
-        Wait before the second; each is twice the one before.
+        Longest wait before the second; each may be twice the one before.
     longest_wait_s : float
         Longest wait of these.
     longest_retry_after_s : float
@@ -68,10 +69,10 @@ class Patience:
     timeout_s: float = 60.0
 
     def wait_s(self, attempt: int, retry_after_s: float | None) -> float:
-        """Return the wait after a failed attempt, the first being 1."""
+        """Return the wait after a failed attempt, the first being 1; a random one where none is asked for."""
         if retry_after_s is not None:
             return min(retry_after_s, self.longest_retry_after_s)
-        return min(self.first_wait_s * 2.0 ** (attempt - 1), self.longest_wait_s)
+        return pause_s(attempt, self.first_wait_s, self.longest_wait_s)
 
 
 def read_api_key() -> str:

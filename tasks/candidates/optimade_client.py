@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urljoin, urlsplit
 
+from tasks.candidates.pauses import pause_s
 from tasks.candidates.source import SourceError
 
 if TYPE_CHECKING:
@@ -191,7 +192,7 @@ def _patiently(
                     f"{base_url} cannot be used ({why}; tried {ATTEMPTS} times); try again later, or leave "
                     "the database out"
                 ) from error
-            time.sleep(_pause(error, wait_s * 2 ** (attempt - 1)))
+            time.sleep(_pause(error, attempt, wait_s))
     raise SourceError(f"{base_url} was not asked")
 
 
@@ -221,10 +222,11 @@ def is_allowed(url: str) -> bool:
     return bool(parts.hostname) and (parts.scheme == "https" or (parts.scheme == "http" and local))
 
 
-def _pause(error: Exception, pause_s: float) -> float:
+def _pause(error: Exception, attempt: int, wait_s: float) -> float:
     asked = getattr(error, "retry_after", None)
-    wanted = float(asked) if isinstance(asked, str) and asked.strip().isdecimal() else pause_s
-    return min(wanted, LONGEST_WAIT_S)
+    if isinstance(asked, str) and asked.strip().isdecimal():
+        return min(float(asked), LONGEST_WAIT_S)
+    return pause_s(attempt, wait_s, LONGEST_WAIT_S)
 
 
 def _checked(base_url: str, url: str, status: int, content: bytes, retry_after: str | None) -> _Answer:

@@ -11,6 +11,7 @@ import time
 import duckdb
 import pytest
 
+from flows.settings import resolve, screen_parameters
 from tests.deployments.guide import ROOT, Reader, blocks
 
 SBATCH = """#!/bin/bash
@@ -43,7 +44,8 @@ USES = """
 import os
 from distributed import Client
 with Client(os.environ["LIHOP_SCHEDULER"]) as client:
-    print(os.environ["LIHOP_RUNNER"], client.submit(os.getppid).result(120) != os.getpid())
+    elsewhere = client.submit(os.getppid).result(120) != os.getpid()
+    print(os.environ["LIHOP_RUNNER"], os.environ["LIHOP_WORKERS"], elsewhere)
 """
 INTRUDES = """
 import asyncio, os, sys
@@ -176,7 +178,7 @@ def test_a_job_computes_for_who_has_the_certificate(reader):
     )  # fmt: skip
     assert done.returncode == 0, (done.stderr, _jobs(reader))
     worked, *refused = done.stdout.splitlines()
-    assert worked == "dask True"
+    assert worked == "dask 1 True"
     assert [line.split()[0] for line in refused] == ["refused", "refused"]
     ((script, _, _),) = _jobs(reader).values()
     assert "--tls-key" in script
@@ -220,6 +222,21 @@ def test_what_cannot_be_is_refused(asked, told, capsys):
         _cluster().parse(asked.split())
     assert refused.value.code == 2
     assert told in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("processes", "own", "workers"), [(32, None, 32), (1000, None, 256), (32, "5", 5)])
+def test_every_core_that_is_paid_for_gets_batches(tmp_path, monkeypatch, processes, own, workers):
+    if own is not None:
+        monkeypatch.setenv("LIHOP_WORKERS", own)
+    told = _cluster().environment("tls://127.0.0.1:1", tmp_path, processes)
+    for name, value in told.items():
+        monkeypatch.setenv(name, value)
+    parameters = screen_parameters(resolve({}))
+    assert (parameters.workers, parameters.runner, parameters.scheduler) == (
+        workers,
+        "dask",
+        "tls://127.0.0.1:1",
+    )
 
 
 def test_without_slurm_it_says_so(monkeypatch, capsys):

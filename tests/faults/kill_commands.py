@@ -94,7 +94,7 @@ def outcome_of(
         folder / "lihop.duckdb",
         case.moment,
         lambda: [process, *of_pool(sorted(descendants(process)))],
-        lambda: not lives(process),
+        lambda: "" if lives(process) else f"it said: {(folder / SAID).read_text()}",
     )
     try:
         hold([victim], PATIENCE_S)

@@ -7,6 +7,7 @@ measured. FOLDER keeps what each part measured, and a part of which it has somet
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 import tempfile
 from dataclasses import asdict
@@ -44,16 +45,18 @@ UNPLAYED = "Not measured when this was written"
 
 def main(file: Path, kept: Path | None, parts: Sequence[str] = ()) -> None:
     """Play the matrix, or parts of it, and write the page, which tells what was not played."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder)
-        kept = root if kept is None else kept
-        kept.mkdir(exist_ok=True)
-        checkpoint = write_checkpoint(root / "checkpoint")
-        expected = undisturbed(root, checkpoint)
-        found: dict[Case, Outcome] = {}
-        for part in parts or PARTS:
-            play = PARTS[part]
-            found |= _measured(kept / f"{play.__name__}.json", partial(play, root, checkpoint, expected))
+    # Kept where something fails: the databases and the server's log are what tells why.
+    root = Path(tempfile.mkdtemp(prefix="lihop-kill-matrix-"))
+    sys.stderr.write(f"The campaigns that are killed are in {root}, until all of them are completed.\n")
+    kept = root if kept is None else kept
+    kept.mkdir(exist_ok=True)
+    checkpoint = write_checkpoint(root / "checkpoint")
+    expected = undisturbed(root, checkpoint)
+    found: dict[Case, Outcome] = {}
+    for part in parts or PARTS:
+        play = PARTS[part]
+        found |= _measured(kept / f"{play.__name__}.json", partial(play, root, checkpoint, expected))
+    shutil.rmtree(root)
     file.write_text(page(found, sum(map(len, expected.values()))), encoding="utf-8")
 
 

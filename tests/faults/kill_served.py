@@ -26,6 +26,7 @@ from tests.faults.kill_cases import (
     GPU_WORKER,
     IN_GPU_POOL,
     PREDICTING,
+    SERVED,
     SERVERS,
     WORKER_AND_FLOW,
     Outcome,
@@ -55,7 +56,7 @@ PATIENCE_S = 600.0
 LOOK_S, ASK_S = 0.5, 3.0
 SETTLED_S = 10.0
 # As many as one round has: of more, the server's database, a file, makes each wait for all others.
-SERVED = ("--runs", "6", "--no-schedules")
+FLAGS = ("--runs", "6", "--no-schedules")
 RUN_ID = b"PREFECT__FLOW_RUN_ID="
 RETRY = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
 DONE = "COMPLETED"
@@ -85,16 +86,19 @@ class Matrix:
         Folder for both.
     checkpoint : Path
         The model.
+    cases : sequence of Case
+        What is played; all of it unless it is given.
     """
 
-    def __init__(self, root: Path, checkpoint: Path) -> None:
+    def __init__(self, root: Path, checkpoint: Path, cases: Sequence[Case] = SERVED) -> None:
         self.root = root
         self.checkpoint = checkpoint
+        self.cases = cases
         self.runs: list[Run] = []
 
     def play(self) -> list[Run]:
         """Play all rounds; return their runs, each of which is completed."""
-        with workstation(self.root, *SERVED, variables=paced) as here:
+        with workstation(self.root, *FLAGS, variables=paced) as here:
             at_once = self._start(here, AT_ONCE)
             self._kill_worker(here, at_once)
             # While the heartbeats that no longer come are missed, others come to their moments.
@@ -102,7 +106,7 @@ class Matrix:
             gather([run.victim for run in everything], PATIENCE_S)
             self._find(here, at_once)
             self._kill_everything(here, everything)
-        with workstation(self.root, *SERVED, variables=paced) as here:
+        with workstation(self.root, *FLAGS, variables=paced) as here:
             # Heartbeats are missed again, and again others come to their moments meanwhile.
             flows = self._start(here, FLOWS)
             self._kill_each(here, flows)
@@ -113,10 +117,10 @@ class Matrix:
         return self.runs
 
     def _start(self, here: Workstation, cases: Sequence[Case]) -> list[Run]:
-        """Start a run a case, each behind its gate."""
+        """Start a run for each case that is played, behind its gate."""
         screening = here.deployment("screen-cathodes", "custom")
         found = []
-        for case in cases:
+        for case in [one for one in cases if one in self.cases]:
             database = here.folder / case.name / "lihop.duckdb"
             case.moment.before.close(database)
             asked = asked_for(self.checkpoint, database, case.inference)
@@ -295,20 +299,22 @@ def _second_of(state: dict[str, Any]) -> float:
 
 
 class _Asking:
-    """Tells whether a run is over, asking for it only now and then."""
+    """Returns what a run that is over went through and said, asking for it only now and then."""
 
     def __init__(self, here: Workstation, identifier: str) -> None:
         self.here = here
         self.identifier = identifier
         self.again_at = 0.0
 
-    def __call__(self) -> bool:
+    def __call__(self) -> str:
         if time.monotonic() < self.again_at:
-            return False
+            return ""
         self.again_at = time.monotonic() + ASK_S
         with suppress(httpx.TransportError):
-            return bool(self.here.run(self.identifier)["state"]["type"] in OVER)
-        return False
+            if self.here.run(self.identifier)["state"]["type"] in OVER:
+                said = [f"{one['timestamp']} {one['message']}" for one in self.here.log_of(self.identifier)]
+                return "\n".join([self.identifier, *self.here.states(), *said])
+        return ""
 
 
 def _is_server(command: str) -> bool:

@@ -112,14 +112,14 @@ class Victim:
         When it is stopped.
     processes : callable
         Returns its processes.
-    is_over : callable
-        Tells whether it ended by itself.
+    ended : callable
+        Returns how it ended by itself, nothing while it goes on.
     """
 
     database: Path
     moment: Moment
     processes: Callable[[], Sequence[int]]
-    is_over: Callable[[], bool]
+    ended: Callable[[], str]
     held: list[int] = field(default_factory=list)
     held_at: float = 0.0
     recorded: set[str] = field(default_factory=set)
@@ -135,8 +135,7 @@ class Victim:
         before = self.moment.before
         if waits(self.database, before.stage):
             return True
-        if self.is_over():
-            raise AssertionError(f"the run ended before its moment came: {self.moment}")
+        self._assert_goes_on()
         return False
 
     def look(self) -> bool:
@@ -145,8 +144,8 @@ class Victim:
         if self._due_at is None:
             if self.moment.has_come(self.paths):
                 self._due_at = now + self.moment.delay_s
-            elif self.is_over():
-                raise AssertionError(f"the run ended before its moment came: {self.moment}")
+            else:
+                self._assert_goes_on()
             return False
         if now < self._due_at:
             return False
@@ -157,6 +156,10 @@ class Victim:
         self.recorded, self.shards = recorded(self.paths), self._written()
         lift(self.database)
         return True
+
+    def _assert_goes_on(self) -> None:
+        if ended := self.ended():
+            raise AssertionError(f"the run ended before its moment came: {self.moment}: {ended}")
 
     def go_on(self) -> None:
         """Let what was stopped go on, as far as it lives."""

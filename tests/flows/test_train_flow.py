@@ -8,6 +8,8 @@ import sys
 
 import pytest
 
+from flows.train_flow import _datasets
+from flows.train_parameters import TrainParameters
 from models.checkpoints import load
 from tests.servers.workstation import environment
 
@@ -60,3 +62,12 @@ def test_it_trains_and_shows_what_came_of_it(tmp_path, devi2025_dir):
     networks = told["shown"]["progress-training-networks"]["description"]
     assert networks == f"Training networks: {n_networks} of {n_networks}"
     assert (tmp_path / "made" / "checkpoint.logs").is_dir()
+
+
+def test_own_data_sets_of_today_are_learned_from(tmp_path):
+    for name in ("mine", "yours"):
+        (tmp_path / "own" / name).mkdir(parents=True)
+        (tmp_path / "own" / name / "dataset.json").write_text("{}")
+    asked = TrainParameters(data_dir=str(tmp_path), datasets=("devi2025", "own-yours"))
+    assert _datasets(asked) == ["devi2025", "own-yours"]
+    assert _datasets(asked.model_copy(update={"own": True})) == ["devi2025", "own-yours", "own-mine"]

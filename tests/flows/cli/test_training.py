@@ -78,7 +78,7 @@ class TestSettings:
             (["--set", "epochs=many"], "epochs: Input should be a valid integer"),
             (["--patience", "0"], "patience: Input should be greater than or equal to 1"),
             (["--no-logs", "--logs", "there"], "contradict each other"),
-            (["--arch", "mlp"], "no network is called 'mlp'; allowed are cnn, rnn, fourier"),
+            (["--arch", "mlp"], "arch: Input should be 'cnn', 'rnn' or 'fourier'"),
         ],
     )
     def test_what_is_refused_before_anything_is_read(self, lihop, asked, here, flags, said):
@@ -273,6 +273,21 @@ class TestGoingOn:
         assert "run the same command to go on" in result.err
         found = json.loads(lihop("train", "--output", "one", *TINY, "--json", "--no-logs").out)
         assert (found["model_digest"], found["resumed_fits"]) == (cut_off, 1)
+
+    def test_what_is_the_same_goes_on_though_anew_would_do(self, lihop, asked, here, cut_off):
+        flags = ("--fresh-if-changed", "--json", "--no-logs")
+        found = json.loads(lihop("train", "--output", "one", *TINY, *flags).out)
+        assert (found["model_digest"], found["resumed_fits"]) == (cut_off, 1)
+
+    def test_what_changed_is_begun_anew_and_told(self, lihop, asked, here, cut_off):
+        flags = ("--set", "clip=4", "--fresh-if-changed", "--json", "--no-logs")
+        result = lihop("train", "--output", "one", *TINY, *flags)
+        found = json.loads(result.out)
+        assert found["resumed_fits"] == 0
+        assert found["model_digest"] != cut_off
+        assert len(asked) == 2
+        assert "Begins anew:" in result.err
+        assert "settings.clip was 5.0 and is now 4.0" in result.err
 
     def test_begun_anew(self, lihop, asked, here, cut_off):
         flags = ("--set", "clip=4", "--fresh", "--json", "--no-logs")

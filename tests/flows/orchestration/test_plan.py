@@ -93,6 +93,7 @@ def _fields(model):
 )
 def test_a_form_explains_itself(model, name, field):
     assert field.description, f"{model.__name__}.{name}"
+    assert model.model_json_schema()["properties"][name].get("title", field.title) is not None
     # A factory's value would show as nothing in the form.
     assert field.default_factory is None
     assert not field.is_required()
@@ -122,8 +123,22 @@ def test_parameters_are_frozen_and_know_their_names(model):
 
 @pytest.mark.parametrize(
     "bad", [{"datasets": []}, {"workers": 0}, {"accelerator": "tpu"}, {"rows": "test"}, {"output": ""},
+            {"datasets": ["devi2026"]}, {"datasets": ["own-"]}, {"datasets": ["devi2025", "devi2025"]},
+            {"settings": {"arch": "mlp"}},
             {"settings": {"members": 0}}, {"settings": {"groups": ["local", "local"]}}]
 )  # fmt: skip
 def test_bad_trainings_are_refused(bad):
     with pytest.raises(ValidationError):
         TrainParameters.model_validate(bad)
+
+
+@pytest.mark.parametrize("bad", [{"database": ""}, {"model": ""}, {"source": "files", "path": ""}])
+def test_screenings_of_nothing_are_refused(bad):
+    with pytest.raises(ValidationError, match="at least 1 character"):
+        ScreenParameters.model_validate(bad)
+
+
+def test_a_week_learns_from_what_was_added_and_is_not_stopped_by_an_earlier_one():
+    (weekly,) = [one for one in PLAN if one.name == "weekly"]
+    parameters = TrainParameters.model_validate(weekly.parameters["parameters"])
+    assert (parameters.own, parameters.rows, parameters.fresh_if_changed) == (True, "all", True)

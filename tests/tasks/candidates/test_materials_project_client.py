@@ -238,6 +238,10 @@ def test_endpoints_where_the_key_would_be_seen_are_refused(monkeypatch, given):
 
 def test_waits_double_up_to_a_bound():
     patience = Patience(first_wait_s=1.0, longest_wait_s=5.0, longest_retry_after_s=9.0)
-    assert [patience.wait_s(k, None) for k in (1, 2, 3, 4, 5)] == [1.0, 2.0, 4.0, 5.0, 5.0]
+    for attempt, longest_s in enumerate([1.0, 2.0, 4.0, 5.0, 5.0], start=1):
+        drawn = [patience.wait_s(attempt, None) for _ in range(200)]
+        assert longest_s / 2 <= min(drawn) < max(drawn) <= longest_s
+        # Clients that were turned away together do not come back together.
+        assert max(drawn) - min(drawn) > longest_s / 4
     assert [patience.wait_s(1, asked) for asked in (0.0, 4.0, 1e9)] == [0.0, 4.0, 9.0]
     assert MaterialsProjectSource(QUERY)._sleep is time.sleep
