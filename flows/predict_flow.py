@@ -6,9 +6,14 @@ from typing import Any
 
 from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State  # noqa: TC002 - Prefect reads it
+from prefect.logging import get_run_logger
+from prefect.states import Cancelled
 
 from flows.inference import PredictParameters
-from flows.orchestration.names import GPU_SLOT
+from flows.orchestration.gpu_slot import GpuTakenError, gpu_slot
+from flows.orchestration.living import staying_alive
+from flows.orchestration.names import GPU_TAKEN
 
 
 def _name() -> str:
@@ -19,7 +24,7 @@ def _name() -> str:
     return f"{count} {'batch' if count == 1 else 'batches'} by {parameters.model}"
 
 
-@task(name="predict", tags=[GPU_SLOT], cache_policy=NO_CACHE, persist_result=False)
+@task(name="predict", cache_policy=NO_CACHE, persist_result=False)
 def predict(parameters: PredictParameters) -> int:
     """Predict barriers of batches and write their shards; return how many batches."""
     from flows.predicting import predict_batches
@@ -27,7 +32,14 @@ def predict(parameters: PredictParameters) -> int:
     return predict_batches(parameters)
 
 
-@flow(name="predict-barriers", flow_run_name=_name, persist_result=False)
-def predict_barriers(parameters: PredictParameters) -> dict[str, Any]:
+@flow(name="predict-barriers", flow_run_name=_name, persist_result=False, result_serializer="json")
+def predict_barriers(parameters: PredictParameters) -> dict[str, Any] | State[Any]:
     """Predict barriers of batches that a screening has featurized; screenings start this by themselves."""
-    return {"batches": predict(parameters)}
+    # Held here and not by a tag of the task, which would wait for it without end, and the screening with it.
+    with staying_alive():
+        try:
+            with gpu_slot():
+                return {"batches": predict(parameters)}
+        except GpuTakenError as error:
+            get_run_logger().warning("Nothing is predicted here: %s", error)
+            return Cancelled(name=GPU_TAKEN, message=str(error))

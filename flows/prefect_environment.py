@@ -21,6 +21,14 @@ SETTINGS = {
     # The first start migrates a fresh database; on a busy machine that outlasts the default of 20 s.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+    # Ours are kept by nobody, but of a flow that failed the error: no pickle, which runs whatever is in it.
+    "PREFECT_RESULTS_DEFAULT_SERIALIZER": "json",
+    # By its heartbeats a run is known to live, also one that a command started on a server. Deployments have
+    # theirs from prefect.yaml.
+    "PREFECT_FLOWS_HEARTBEAT_FREQUENCY": "30",
+    # A server forgets whom it waits for a minute after their time is up. Of runs that died while it was away
+    # for longer, with the whole machine say, it would never tell.
+    "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P30D",
 }
 
 

@@ -12,6 +12,7 @@ from prefect.logging import get_run_logger
 from flows.campaign import carry_out
 from flows.naming import new_run_id, run_id_of
 from flows.orchestration.gpu_pool import GpuPool
+from flows.orchestration.living import staying_alive
 from flows.orchestration.one_writer import writing_alone
 from flows.orchestration.screening_artifacts import show_screening, show_unfinished
 from flows.orchestration.showing import shown_in_prefect
@@ -40,14 +41,14 @@ def _name() -> str:
     return run_name(asked)
 
 
-@flow(name="screen-cathodes", flow_run_name=_name, persist_result=False)
+@flow(name="screen-cathodes", flow_run_name=_name, persist_result=False, result_serializer="json")
 def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
     """Screen battery cathodes for fast ion migration and rank them in a DuckDB file."""
     # Once: another run may be the latest one a moment later.
     settings, known = resumed(parameters)
     run_id = known or _run_id()
     try:
-        with stopping_as_told(), shown_in_prefect():
+        with stopping_as_told(), staying_alive(), shown_in_prefect():
             summary = _screen(settings if known else anchored(settings), run_id)
     except Exception as error:
         show_unfinished(settings.database, run_id, error)

@@ -7,6 +7,7 @@ from typing import Any
 from prefect import flow
 from prefect.logging import get_run_logger
 
+from flows.orchestration.living import staying_alive
 from flows.orchestration.one_writer import writing_alone
 from flows.orchestration.showing import shown_in_prefect
 from flows.orchestration.stopping import stopping_as_told
@@ -25,10 +26,10 @@ def _name() -> str:
     return sync_name(parameters)
 
 
-@flow(name="sync-candidates", flow_run_name=_name, persist_result=False)
+@flow(name="sync-candidates", flow_run_name=_name, persist_result=False, result_serializer="json")
 def sync_candidates(parameters: SyncParameters = DEFAULTS) -> dict[str, Any]:
     """Fetch what is new or changed in a remote database, and mark what vanished."""
-    with stopping_as_told(), shown_in_prefect("entries"), writing_alone():
+    with stopping_as_told(), staying_alive(), shown_in_prefect("entries"), writing_alone():
         done = sync(parameters)
     get_run_logger().info(counts_of(done))
     return done.as_dict()

@@ -10,6 +10,7 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
+from flows.orchestration.living import staying_alive
 from flows.orchestration.names import GPU_SLOT
 from flows.orchestration.showing import shown_in_prefect
 from flows.orchestration.stopping import stopping_as_told
@@ -54,14 +55,14 @@ def _datasets(parameters: TrainParameters) -> list[str]:
     return [*parameters.datasets, *(name for name in own if name not in parameters.datasets)]
 
 
-@flow(name="train-barrier-model", flow_run_name=_name, persist_result=False)
+@flow(name="train-barrier-model", flow_run_name=_name, persist_result=False, result_serializer="json")
 def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any]:
     """Learn barriers from labelled hops and write a checkpoint; cut off, the same training goes on."""
     # Here, since a server that only reads the parameters need not wait for torch.
     from models.recipe import OUT_OF_FOLD
 
     # Hops, networks and epochs are counted, so that none of them is the unit.
-    with stopping_as_told(), shown_in_prefect(""):
+    with stopping_as_told(), staying_alive(), shown_in_prefect(""):
         found = fit(parameters)
     get_run_logger().info("Checkpoint %s, digest %s", found["path"], found["model_digest"])
     held_out = found["metrics"].get(OUT_OF_FOLD, {})

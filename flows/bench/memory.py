@@ -159,7 +159,7 @@ def main(parameters: str) -> None:
     watch, over = Watch(), threading.Event()
     looking = threading.Thread(target=watch.look, args=(over,), daemon=True)
 
-    @flow(name="bench-memory", persist_result=False)
+    @flow(name="bench-memory", persist_result=False, result_serializer="json")
     def flowing() -> dict[str, Any]:
         with shown_in_prefect(), pool_of(asked) as pool:
             return run_campaign(asked, PrefectSteps(pool)).as_dict()

@@ -148,7 +148,7 @@ def sides(folder: Path, pool: BatchPool, materials: int, model: str) -> tuple[Si
         workers=WORKERS,
     )
 
-    @flow(name="bench-orchestration", persist_result=False)
+    @flow(name="bench-orchestration", persist_result=False, result_serializer="json")
     def flowing(asked: ScreenParameters) -> tuple[int, int]:
         # As `screen-cathodes` does, whose pool is its own.
         with stopping_as_told(), shown_in_prefect():

@@ -183,9 +183,10 @@ def run_flow(parameters: ScreenParameters, *, verbose: bool) -> dict[str, Any]:
         awake = starting.submit(wake_prefect)
         importlib.import_module("flows.campaign")
         awake.result()
+    from flows.orchestration.starting import run_as_ours
     from flows.screen import screen_cathodes
 
-    return screen_cathodes(parameters)
+    return run_as_ours(screen_cathodes, parameters)
 
 
 def text_of(summary: dict[str, Any]) -> str:

@@ -74,10 +74,10 @@ def run_flow(parameters: SyncParameters, *, verbose: bool) -> dict[str, Any]:
 
     prepare_prefect(verbose=verbose)
     wake_prefect()
+    from flows.orchestration.starting import run_as_ours
     from flows.sync_flow import sync_candidates
 
-    found: dict[str, Any] = sync_candidates(parameters)
-    return found
+    return run_as_ours(sync_candidates, parameters)
 
 
 def text_of(summary: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from flows.orchestration.errors import OrchestrationError
-from flows.orchestration.names import CPU, GPU, GPU_SLOT, TAG, WRITER
+from flows.orchestration.names import CPU, GPU, GPU_LIMIT, TAG, TAKEN_FOR_DEAD, WRITER
 from flows.orchestration.plan import planned
 from flows.orchestration.reaching import API, unreachable, without_password
 
@@ -26,7 +26,7 @@ POOLS = {
 }
 """The work pools, and what runs in them."""
 
-LIMITS = (f"tag:{GPU_SLOT}", WRITER)
+LIMITS = (GPU_LIMIT, WRITER)
 """Limits of one at a time. A limit by a tag is one of the tag's name behind this word."""
 
 SILENT_S, BEGIN_S = 90, 110
@@ -203,7 +203,8 @@ def _automate(client: SyncPrefectClient) -> None:
         client,
         SILENT,
         "Marks runs as crashed of which no heartbeat is heard any more.",
-        f"Nothing was heard of this run for {SILENT_S} s: it or its worker was killed. Retry it to go on.",
+        f"{TAKEN_FOR_DEAD} for {SILENT_S} s: it or its worker was killed. Retry it to go on, or run its "
+        "command again.",
         after=alive,
         expect=alive | ends,
         within_s=SILENT_S,

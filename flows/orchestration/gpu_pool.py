@@ -5,10 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from datetime import UTC, datetime
+from http import HTTPStatus
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.inference import ElsewhereError
-from flows.orchestration.names import GPU, PREDICT, TAG
+from flows.orchestration.living import is_taken_for_dead
+from flows.orchestration.names import GPU, GPU_LIMIT, GPU_TAKEN, PREDICT, TAG
+from models.locate import find_checkpoint
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,8 +29,14 @@ FRESH_S = 75.0
 """A worker says every 30 s that it is alive; who was silent for so long is not."""
 
 LOOK_S = 1.0
-UNREACHABLE_S = 120.0
-"""How long the server may be out of reach, as while it is started again, before we go on without it."""
+UNREACHABLE_S = 300.0
+"""How long the server may be out of reach, as while it is brought up to date, before we go on without it."""
+
+AWAY_S = 20.0
+"""A server that was silent for so long was away, and may take for dead what lives."""
+
+REVIVED_S = 60.0
+"""How long a run that lives has then to say so."""
 
 
 class GpuPool:
@@ -34,6 +44,7 @@ class GpuPool:
 
     def __init__(self) -> None:
         self._given_up = threading.Event()
+        self._was_taken = False
 
     def give_up(self) -> None:
         """Cancel what is under way: nobody waits for it any more."""
@@ -45,7 +56,8 @@ class GpuPool:
         Raises
         ------
         ElsewhereError
-            When no worker of the pool is alive or begins the run, or when the run fails.
+            When no worker of the pool is alive or begins the run, when others hold the GPU, or when the run
+            fails.
         """
         from httpx import HTTPError
         from prefect.client.orchestration import get_client
@@ -55,28 +67,49 @@ class GpuPool:
             with get_client(sync_client=True) as client:
                 if not _is_manned(client):
                     raise ElsewhereError(f"no worker of the pool {GPU} is alive")
+                # Who has waited for it in vain once does not wait again for each group.
+                if self._was_taken and _is_taken(client):
+                    raise ElsewhereError(f"others still hold the GPU (the limit {GPU_LIMIT})")
                 self._wait(client, _start(asked))
-        except ObjectNotFound as error:
-            raise ElsewhereError(
-                f"the server knows no pool {GPU} with the deployment {PREDICT}; run `lihop deploy`"
-            ) from error
-        except (HTTPError, PrefectHTTPStatusError) as error:
-            raise ElsewhereError(f"the Prefect server does not answer: {type(error).__name__}") from error
+        except (HTTPError, PrefectHTTPStatusError, ObjectNotFound) as error:
+            raise ElsewhereError(_why(error)) from error
 
     def _wait(self, client: SyncPrefectClient, run_id: UUID) -> None:
         """Watch a run until it ends; cancel it when nobody begins it in time."""
         begun_by = time.monotonic() + PICK_UP_S
+        may_live_until = float("-inf")
         while not self._given_up.wait(LOOK_S):
+            asked_at = time.monotonic()
             state = _state(client, run_id)
+            now = time.monotonic()
+            if now - asked_at > AWAY_S:
+                # Nobody can have begun it meanwhile, either.
+                may_live_until, begun_by = now + REVIVED_S, max(begun_by, now + PICK_UP_S)
             if state.is_completed():
+                self._was_taken = False
                 return
+            if is_taken_for_dead(state) and now < may_live_until:
+                continue
             if state.is_final():
+                self._was_taken = state.name == GPU_TAKEN
                 raise ElsewhereError(f"its run {run_id} in {GPU} ended as {state.name}: {_said(state)}")
-            if not state.is_running() and time.monotonic() > begun_by:
+            if not state.is_running() and now > begun_by:
                 _cancel(client, run_id)
                 raise ElsewhereError(f"no worker of the pool {GPU} began the run within {PICK_UP_S:.0f} s")
         _cancel(client, run_id)
         raise ElsewhereError("the screening was given up")
+
+
+def _why(error: Exception) -> str:
+    """Return what an answer of the server means, or that there is none."""
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+    # Of a pool that is not there Prefect's client says another thing than of a deployment.
+    status = error.response.status_code if isinstance(error, PrefectHTTPStatusError) else None
+    if isinstance(error, ObjectNotFound) or status == HTTPStatus.NOT_FOUND:
+        return f"the server knows no pool {GPU} with the deployment {PREDICT}; run `lihop deploy`"
+    said = type(error).__name__ if status is None else f"status {status}"
+    return f"the Prefect server does not answer as it should: {said}"
 
 
 def _is_manned(client: SyncPrefectClient) -> bool:
@@ -86,15 +119,33 @@ def _is_manned(client: SyncPrefectClient) -> bool:
     return any(at is not None and (now - at).total_seconds() < FRESH_S for at in heard)
 
 
+def _is_taken(client: SyncPrefectClient) -> bool:
+    """Tell whether all places at the GPU are held."""
+    from prefect.exceptions import ObjectNotFound
+
+    try:
+        limit = client.read_global_concurrency_limit_by_name(GPU_LIMIT)
+    except ObjectNotFound:
+        return False
+    return limit.active and limit.active_slots >= limit.limit
+
+
 def _start(asked: PredictParameters) -> UUID:
     from prefect.deployments import run_deployment
 
+    sent = asked.model_copy(update={"model": _as_known_elsewhere(asked.model)})
     # As a subflow, so that the UI shows it below the screening that asked.
     run: Any = run_deployment(
-        PREDICT, parameters={"parameters": asked.model_dump(mode="json")}, timeout=0, tags=[TAG]
+        PREDICT, parameters={"parameters": sent.model_dump(mode="json")}, timeout=0, tags=[TAG]
     )
     found: UUID = run.id
     return found
+
+
+def _as_known_elsewhere(model: str) -> str:
+    """Return a model by a name that means the same in another folder: a worker works in its own."""
+    own = Path(model).expanduser()
+    return str(own.absolute()) if find_checkpoint(model) == own else model
 
 
 def _state(client: SyncPrefectClient, run_id: UUID) -> State[Any]:

@@ -109,7 +109,9 @@ def test_what_screenings_ask_for_is_there_and_goes_to_a_gpu():
 
 
 def test_what_needs_a_gpu_holds_its_slot():
-    assert {GPU_SLOT} == predict.tags == fit.tags
+    """A prediction holds it by itself, for which see test_gpu_pool.py: by a tag it would wait without end."""
+    assert fit.tags == {GPU_SLOT}
+    assert predict.tags == set()
 
 
 @pytest.mark.parametrize("model", [*PARAMETERS, PredictParameters])

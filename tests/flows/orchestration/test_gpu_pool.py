@@ -1,0 +1,274 @@
+"""Asking the GPU pool, on a Prefect server of the tests' own; the test does what the pool's worker would."""
+
+from __future__ import annotations
+
+import contextvars
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+import pytest
+
+from flows.inference import ElsewhereError, PredictParameters
+from flows.prefect_environment import prepare_prefect
+
+prepare_prefect()
+from prefect.client.orchestration import get_client  # noqa: E402
+from prefect.client.schemas.filters import FlowRunFilter  # noqa: E402
+from prefect.states import Cancelled, Completed, Crashed, Running  # noqa: E402
+from prefect.testing.utilities import prefect_test_harness  # noqa: E402
+
+from flows.orchestration import gpu_pool, gpu_slot  # noqa: E402
+from flows.orchestration.deploying import deploy  # noqa: E402
+from flows.orchestration.gpu_pool import GpuPool  # noqa: E402
+from flows.orchestration.living import say_that_it_lives  # noqa: E402
+from flows.orchestration.names import GPU, GPU_LIMIT, GPU_TAKEN, PREDICT, TAG, TAKEN_FOR_DEAD  # noqa: E402
+from flows.predict_flow import predict_barriers  # noqa: E402
+
+PATIENCE_S = 60.0
+DEAD = f"{TAKEN_FOR_DEAD} for 90 s: it or its worker was killed."
+
+
+@pytest.fixture(scope="module")
+def server():
+    """Serve an API from an empty database."""
+    with prefect_test_harness(server_startup_timeout=180):
+        yield
+
+
+@pytest.fixture(scope="module")
+def deployed(server, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("deployed")
+    deploy(folder, schedules=False)
+    return folder
+
+
+@pytest.fixture
+def client(server):
+    with get_client(sync_client=True) as found:
+        yield found
+
+
+@pytest.fixture
+def pool(monkeypatch):
+    monkeypatch.setattr(gpu_pool, "LOOK_S", 0.05)
+    return GpuPool()
+
+
+@pytest.fixture
+def manned(client, deployed):
+    """Say that a worker of the pool is alive."""
+    client.request("POST", "/work_pools/{name}/workers/heartbeat", path_params={"name": GPU},
+                   json={"name": "tester"})  # fmt: skip
+
+
+@pytest.fixture
+def ask(checkpoint):
+    return PredictParameters(folder="nowhere", stems=("one",), model=str(checkpoint), model_digest="0")
+
+
+def _runs(client):
+    ours = FlowRunFilter.model_validate({"tags": {"all_": [TAG]}, "name": {"like_": ""}})
+    return client.read_flow_runs(flow_run_filter=ours)
+
+
+@contextmanager
+def _asking(pool, asked, client):
+    """Ask in a thread; yield the answer to come and the run that was made."""
+    known = {run.id for run in _runs(client)}
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        answer = thread.submit(contextvars.copy_context().run, pool, asked)
+        try:
+            new = _until(lambda: [run for run in _runs(client) if run.id not in known], answer)
+            yield answer, new[0]
+        finally:
+            pool.give_up()
+
+
+def _until(condition, answer=None):
+    end = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        if answer is not None and answer.done():
+            answer.result()
+        assert time.monotonic() < end
+        time.sleep(0.02)
+    return found
+
+
+def _state_of(client, run):
+    return client.read_flow_run(run.id).state
+
+
+def test_a_server_that_lihop_was_not_brought_to_says_what_to_do(server, pool, ask, client):
+    if client.read_work_pools():
+        pytest.fail("this test wants an empty server: it comes first in this file")
+    with pytest.raises(
+        ElsewhereError, match=f"no pool {GPU} with the deployment {PREDICT}; run `lihop deploy`"
+    ):
+        pool(ask)
+
+
+def test_a_pool_that_nobody_works_for_is_not_asked(deployed, pool, ask, client):
+    with pytest.raises(ElsewhereError, match=f"no worker of the pool {GPU} is alive"):
+        pool(ask)
+    assert _runs(client) == []
+
+
+def test_a_worker_that_was_not_heard_of_lately_is_not_alive(manned, pool, ask, client, monkeypatch):
+    monkeypatch.setattr(gpu_pool, "FRESH_S", 0.0)
+    with pytest.raises(ElsewhereError, match="is alive"):
+        pool(ask)
+    assert _runs(client) == []
+
+
+def test_what_is_completed_is_there(manned, pool, ask, client):
+    with _asking(pool, ask, client) as (answer, run):
+        assert TAG in run.tags
+        client.set_flow_run_state(run.id, Running(), force=True)
+        client.set_flow_run_state(run.id, Completed(), force=True)
+        assert answer.result(PATIENCE_S) is None
+
+
+def test_a_run_that_nobody_begins_is_cancelled(manned, pool, ask, client, monkeypatch):
+    monkeypatch.setattr(gpu_pool, "PICK_UP_S", 0.3)
+    with _asking(pool, ask, client) as (answer, run):
+        with pytest.raises(ElsewhereError, match="began the run within"):
+            answer.result(PATIENCE_S)
+        assert _state_of(client, run).is_cancelled()
+
+
+def test_a_run_that_is_begun_may_take_longer(manned, pool, ask, client, monkeypatch):
+    monkeypatch.setattr(gpu_pool, "PICK_UP_S", 0.3)
+    with _asking(pool, ask, client) as (answer, run):
+        client.set_flow_run_state(run.id, Running(), force=True)
+        looked = []
+        state = gpu_pool._state
+
+        def counted(*given):
+            looked.append(time.monotonic())
+            return state(*given)
+
+        monkeypatch.setattr(gpu_pool, "_state", counted)
+        _until(lambda: looked and looked[-1] - looked[0] > 0.6, answer)
+        client.set_flow_run_state(run.id, Completed(), force=True)
+        assert answer.result(PATIENCE_S) is None
+
+
+def test_a_run_that_ended_otherwise_says_how(manned, pool, ask, client):
+    with _asking(pool, ask, client) as (answer, run):
+        client.set_flow_run_state(run.id, Crashed(message="its process is gone\nat line 3"), force=True)
+        with pytest.raises(ElsewhereError, match=r"ended as Crashed: its process is gone$"):
+            answer.result(PATIENCE_S)
+
+
+def test_who_gives_up_has_a_running_one_ended_by_its_worker(manned, pool, ask, client):
+    with _asking(pool, ask, client) as (answer, run):
+        client.set_flow_run_state(run.id, Running(), force=True)
+        pool.give_up()
+        with pytest.raises(ElsewhereError, match="given up"):
+            answer.result(PATIENCE_S)
+        assert _state_of(client, run).type.value == "CANCELLING"
+
+
+def test_a_run_of_which_nothing_was_heard_is_done_without(manned, pool, ask, client):
+    with _asking(pool, ask, client) as (answer, run):
+        client.set_flow_run_state(run.id, Crashed(message=DEAD), force=True)
+        with pytest.raises(ElsewhereError, match=TAKEN_FOR_DEAD):
+            answer.result(PATIENCE_S)
+
+
+def test_after_the_server_was_away_a_run_may_say_that_it_lives(manned, pool, ask, client, monkeypatch):
+    """The server takes for dead what it could not hear of, and the run says so soon after."""
+    monkeypatch.setattr(gpu_pool, "AWAY_S", 0.2)
+    state, seen = gpu_pool._state, []
+
+    def slow_once(*given):
+        if not seen:
+            time.sleep(0.3)
+        found = state(*given)
+        seen.append(found.name)
+        return found
+
+    monkeypatch.setattr(gpu_pool, "_state", slow_once)
+    with _asking(pool, ask, client) as (answer, run):
+        client.set_flow_run_state(run.id, Running(), force=True)
+        _until(lambda: seen, answer)
+        client.set_flow_run_state(run.id, Crashed(message=DEAD), force=True)
+        _until(lambda: seen.count("Crashed") > 2, answer)
+        assert say_that_it_lives(client, run.id)
+        _until(lambda: seen[-1] == "Running", answer)
+        client.set_flow_run_state(run.id, Completed(), force=True)
+        assert answer.result(PATIENCE_S) is None
+
+
+def test_after_the_server_was_away_who_says_nothing_is_dead(manned, pool, ask, client, monkeypatch):
+    monkeypatch.setattr(gpu_pool, "AWAY_S", -1.0)
+    monkeypatch.setattr(gpu_pool, "REVIVED_S", -0.5)
+    with _asking(pool, ask, client) as (answer, run):
+        client.set_flow_run_state(run.id, Crashed(message=DEAD), force=True)
+        with pytest.raises(ElsewhereError, match=TAKEN_FOR_DEAD):
+            answer.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    "state", [Crashed(message="its process is gone"), Cancelled(message=DEAD), Completed()]
+)
+def test_only_who_is_taken_for_dead_says_that_it_lives(manned, pool, ask, client, state):
+    with _asking(pool, ask, client) as (_, run):
+        client.set_flow_run_state(run.id, state, force=True)
+        assert not say_that_it_lives(client, run.id)
+        assert _state_of(client, run).type == state.type
+
+
+def test_who_waited_for_the_gpu_in_vain_does_not_wait_for_it_again(manned, pool, ask, client):
+    with _asking(pool, ask, client) as (answer, run):
+        client.set_flow_run_state(run.id, Cancelled(name=GPU_TAKEN, message="others held it"), force=True)
+        with pytest.raises(ElsewhereError, match="others held it"):
+            answer.result(PATIENCE_S)
+    pool = GpuPool()
+    pool._was_taken = True
+    lease = _hold(client)
+    known = len(_runs(client))
+    with pytest.raises(ElsewhereError, match="others still hold the GPU"):
+        pool(ask)
+    assert len(_runs(client)) == known
+    _release(client, lease)
+    with _asking(pool, ask, client) as (answer, run):
+        client.set_flow_run_state(run.id, Completed(), force=True)
+        assert answer.result(PATIENCE_S) is None
+
+
+def _hold(client):
+    held = {"slots": 1, "names": [GPU_LIMIT], "mode": "concurrency", "lease_duration": 600}
+    answer = client.request("POST", "/v2/concurrency_limits/increment-with-lease", json=held)
+    return answer.json()["lease_id"]
+
+
+def _release(client, lease):
+    client.request("POST", "/v2/concurrency_limits/decrement-with-lease", json={"lease_id": lease})
+
+
+def test_a_model_of_this_machine_is_named_so_that_another_folder_does_not_matter(
+    manned, pool, ask, client, checkpoint, monkeypatch
+):
+    monkeypatch.chdir(checkpoint.parent)
+    for given, sent in ((checkpoint.name, str(checkpoint)), ("production", "production")):
+        asked = ask.model_copy(update={"model": given})
+        with _asking(GpuPool(), asked, client) as (answer, run):
+            assert run.parameters["parameters"] == asked.model_dump(mode="json") | {"model": sent}
+            client.set_flow_run_state(run.id, Completed(), force=True)
+            answer.result(PATIENCE_S)
+
+
+def test_a_prediction_waits_for_the_gpu_for_a_while(deployed, ask, client, monkeypatch):
+    monkeypatch.setattr(gpu_slot, "WAIT_S", 1.0)
+    lease = _hold(client)
+    state = predict_barriers(ask, return_state=True)
+    assert (state.name, state.is_cancelled()) == (GPU_TAKEN, True)
+    assert "for 1 s" in state.message
+    _release(client, lease)
+    # Its turn now, and the digest is another one.
+    state = predict_barriers(ask, return_state=True)
+    assert state.is_failed()
+    assert "OtherModelError" in state.message
+    _until(lambda: client.read_global_concurrency_limit_by_name(GPU_LIMIT).active_slots == 0)
