@@ -16,12 +16,20 @@ from uuid import UUID
 import duckdb
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling, Pending, Running
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
+from flows.orchestration.processes import Kept
+from flows.orchestration.serving import _ended, _stop, _until_told_to_end
 from tests.servers.workstation import environment, free_port, workstation
 
 SMALL = {"limit": 2, "paths": "straight"}
 CRASHED_WITHIN_S = 240.0
 """Two minutes from the last heartbeat are what is promised; the rest is for a busy machine."""
+
+STOPPED_SERVING_WITHIN_S = 90.0
 
 STOPPED_WITHIN_S = 10.0
 """How long the processes of a pool may go on after somebody pressed Cancel."""
@@ -65,6 +73,67 @@ def test_deploying_to_a_server_that_is_not_there_says_so(tmp_path, monkeypatch):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.fixture
+def hup():
+    """Return a function that sets what becomes of SIGHUP; it is as before when the test ends."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield lambda handler: signal.signal(signal.SIGHUP, handler)
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_closed_terminal_is_a_reason_to_end(hup):
+    hup(signal.SIG_DFL)
+    with _until_told_to_end() as end:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert end.wait(10)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
+def test_what_is_to_outlive_its_terminal_does(hup):
+    """As under `nohup`."""
+    hup(signal.SIG_IGN)
+    with _until_told_to_end() as end:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert end.wait(10)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def _waiting(name, folder):
+    """Return a process that waits to be ended, and runs."""
+    one = Kept(name, [sys.executable, "-c", "import time; time.sleep(600)"], os.environ, folder / name)
+    one.start()
+    return one
+
+
+def test_a_server_that_does_not_answer_is_stopped_all_the_same(tmp_path):
+    """It may just have been started again."""
+    server, worker = _waiting("server", tmp_path), _waiting("worker", tmp_path)
+    told = []
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        _stop(server, [worker], told.append)
+    assert not server.is_running()
+    assert not worker.is_running()
+    (line,) = told
+    assert "the Prefect server did not answer when it was stopped (ConnectError)" in line
+    assert "found as crashed after the next start" in line
+
+
+def test_a_server_is_stopped_whatever_happens_before(tmp_path, monkeypatch):
+    server, worker = _waiting("server", tmp_path), _waiting("worker", tmp_path)
+    monkeypatch.setattr("flows.orchestration.serving._give_up_runs", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        _stop(server, [worker], print)
+    assert not server.is_running()
+
+
+def test_what_somebody_cancelled_is_cancelled_and_the_rest_has_crashed():
+    for state in (Running(), Pending()):
+        assert _ended(state).is_crashed()
+        assert "Retry" in _ended(state).message
+    assert _ended(Cancelling()).is_cancelled()
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """Return a workstation that all tests of this file share; the last one stops it."""
@@ -92,6 +161,46 @@ class TestServed:
             rows = [line.split() for line in text.splitlines()[1:]]
             mine = {row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{served.port:04X}")}
             assert mine == {f"0100007F:{served.port:04X}"}
+
+    def test_pages_of_others_start_nothing(self, served):
+        """Not by a request that a browser asks leave for, and not by one for which it does not."""
+        screening = served.deployment("screen-cathodes", "custom")
+        start = f"{served.api}/deployments/{screening['id']}/create_flow_run"
+        there = served.ask("POST", "/flow_runs/count", {})
+        foreign = {"Origin": "https://evil.example"}
+        asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        refused = [
+            httpx.options(start, headers=foreign | asks),
+            httpx.post(start, json={}, headers=foreign),
+            httpx.post(start, content="{}", headers=foreign | {"Content-Type": "text/plain"}),
+            # By a name that was pointed to this machine after the page was loaded.
+            httpx.post(start, json={}, headers={"Host": f"evil.example:{served.port}"}),
+            httpx.get(f"{served.api}/health", headers=foreign),
+        ]
+        assert [answer.status_code for answer in refused] == [403] * 5
+        assert not any("access-control-allow-origin" in answer.headers for answer in refused)
+        # Where a browser gives no origin, what is not called JSON is not taken for it.
+        plain = httpx.post(start, content="{}", headers={"Content-Type": "text/plain"})
+        assert plain.status_code == 422
+        assert served.ask("POST", "/flow_runs/count", {}) == there
+
+    def test_pages_of_others_hear_and_tell_no_events(self, served):
+        address = f"ws://127.0.0.1:{served.port}/api/events/in"
+        with pytest.raises(InvalidStatus, match="403"), connect(address, origin="https://evil.example"):
+            pass
+        with connect(address, origin=f"http://localhost:{served.port}") as own:
+            assert own.ping().wait(60)
+
+    def test_its_own_pages_are_answered(self, served):
+        for name in ("127.0.0.1", "localhost"):
+            own = {"Origin": f"http://{name}:{served.port}"}
+            asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+            leave = httpx.options(f"{served.api}/flow_runs/filter", headers=own | asks)
+            assert (leave.status_code, leave.headers["access-control-allow-origin"]) == (200, own["Origin"])
+            found = httpx.post(f"{served.api}/flow_runs/filter", json={}, headers=own)
+            assert (found.status_code, found.headers["access-control-allow-origin"]) == (200, own["Origin"])
+            page = httpx.get(f"http://{name}:{served.port}/", follow_redirects=True)
+            assert "text/html" in page.headers["content-type"]
 
     def test_bad_parameters_are_refused_before_there_is_a_run(self, served):
         screening = served.deployment("screen-cathodes", "custom")
@@ -242,6 +351,31 @@ class TestServed:
         assert started
         assert served.stop() == 0
         assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+
+
+@pytest.mark.slow
+def test_it_takes_all_with_it_when_it_is_killed_or_its_terminal_is_closed(tmp_path):
+    with workstation(tmp_path, "--no-schedules") as first:
+        identifier = first.start(first.deployment("screen-cathodes", "custom"), limit=12, workers=1)
+        first.until(lambda: first.run(identifier)["state"]["type"] == "RUNNING")
+        started = first.descendants()
+        first.process.kill()
+        first.process.wait()
+        _all_gone(started)
+    with workstation(tmp_path, "--no-schedules") as second:
+        run = second.over(identifier, CRASHED_WITHIN_S)
+        assert run["state"]["type"] == "CRASHED", second.states()
+        started = second.descendants()
+        second.process.send_signal(signal.SIGHUP)
+        assert second.process.wait(STOPPED_SERVING_WITHIN_S) == 0
+        _all_gone(started)
+
+
+def _all_gone(pids):
+    end = time.monotonic() + STOPPED_SERVING_WITHIN_S
+    while left := [pid for pid in pids if Path(f"/proc/{pid}").exists()]:
+        assert time.monotonic() < end, left
+        time.sleep(0.2)
 
 
 def _commands(served):
