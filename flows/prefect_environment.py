@@ -21,6 +21,8 @@ SETTINGS = {
     # The first start migrates a fresh database; on a busy machine that outlasts the default of 20 s.
     "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "180",
     "PREFECT_RESULTS_PERSIST_BY_DEFAULT": "false",
+    # An ephemeral server has no password and no UI: no page that a browser has open is to read its answers.
+    "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": "",
 }
 
 
