@@ -168,7 +168,9 @@ class TestServed:
         """Not by a request that a browser asks leave for, and not by one for which it does not."""
         screening = served.deployment("screen-cathodes", "custom")
         start = f"{served.api}/deployments/{screening['id']}/create_flow_run"
-        there = served.ask("POST", "/flow_runs/count", {})
+        # Nothing but that starts runs of it.
+        of_it = {"deployments": {"id": {"any_": [screening["id"]]}}}
+        there = served.ask("POST", "/flow_runs/count", of_it)
         foreign = {"Origin": "https://evil.example"}
         asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
         refused = [
@@ -183,7 +185,7 @@ class TestServed:
         ]
         assert [answer.status_code for answer in refused] == [403] * len(refused)
         assert not any("access-control-allow-origin" in answer.headers for answer in refused)
-        assert served.ask("POST", "/flow_runs/count", {}) == there
+        assert served.ask("POST", "/flow_runs/count", of_it) == there
 
     def test_pages_of_others_hear_and_tell_no_events(self, served):
         address = f"ws://127.0.0.1:{served.port}/api/events/in"
