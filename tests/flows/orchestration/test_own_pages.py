@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import subprocess
+import sys
 
 import pytest
 
@@ -78,3 +81,18 @@ def test_what_starts_and_ends_the_server_reaches_it():
 
     asyncio.run(OwnPagesOnly(app, PORT)({"type": "lifespan"}, None, None))
     assert reached
+
+
+def test_no_page_reads_what_an_ephemeral_server_answers(tmp_path):
+    """Every command of lihop may start one."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+    told = (
+        "from flows.prefect_environment import prepare_prefect; prepare_prefect(); "
+        "from prefect.settings import get_current_settings; "
+        "print([get_current_settings().server.api.cors_allowed_origins])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", told], env=kept | {"PREFECT_HOME": str(tmp_path)},
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.stdout == "['']\n", done.stderr
