@@ -29,6 +29,8 @@ SETTINGS = {
     # A server forgets whom it waits for a minute after their time is up. Of runs that died while it was away
     # for longer, with the whole machine say, it would never tell.
     "PREFECT_SERVER_EVENTS_EXPIRED_BUCKET_BUFFER": "P30D",
+    # An ephemeral server has no password and no UI: no page that a browser has open is to read its answers.
+    "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": "",
 }
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,7 +46,12 @@ def serve(
         _tell_of_schedules(found)
         sys.stdout.flush()
 
-    serve(asked, on_ready=ready, tell=lambda text: print(f"lihop: {text}", file=sys.stderr, flush=True))
+    def tell(text: str) -> None:
+        # A terminal that was closed is no reason to stop, where that is not to be heard.
+        with suppress(OSError):
+            print(f"lihop: {text}", file=sys.stderr, flush=True)
+
+    serve(asked, on_ready=ready, tell=tell)
 
 
 def deploy(

@@ -6,6 +6,8 @@ Prefect has SQLite itself wait for a lock, for up to a minute, in a thread. SQLi
 connection meanwhile. When Python's collector then frees a cursor of that connection, it waits for the mutex
 and lets no other thread run, not even the one that has the lock: the whole server stands still until the
 minute is over. Here SQLite waits for moments only, and the thread asks again.
+
+And Prefect's server answers every page that a browser has open. This one answers those of its own UI.
 """
 
 from __future__ import annotations
@@ -14,6 +16,8 @@ import sqlite3
 import time
 from functools import partial, wraps
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from flows.orchestration.own_pages import OwnPagesOnly
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -72,11 +76,28 @@ def be_patient() -> None:
     AioSqliteConfiguration.setup_sqlite = patient_setup  # type: ignore[method-assign]
 
 
+def answer_own_pages() -> None:
+    """Have what this process serves refuse the pages of others.
+
+    What it serves, and not Prefect's application: the server asks that one itself too, by another name.
+    """
+    import uvicorn
+
+    run = uvicorn.run
+
+    @wraps(run)
+    def run_for_own_pages(app: Any, *, port: int, **named: Any) -> None:  # noqa: ANN401 - theirs
+        run(OwnPagesOnly(app, port), port=port, **named)
+
+    uvicorn.run = run_for_own_pages  # type: ignore[assignment]
+
+
 def main() -> None:
     """Be `prefect`."""
     from prefect.cli import app
 
     be_patient()
+    answer_own_pages()
     app()
 
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from flows.orchestration.deploying import deploy
 from flows.orchestration.errors import OrchestrationError
 from flows.orchestration.names import CPU, GPU, TAG
+from flows.orchestration.own_pages import own_origins
 from flows.orchestration.processes import Kept
 from flows.orchestration.reaching import API
 from flows.prefect_environment import prefect_home, prepare_prefect
@@ -23,11 +24,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from prefect.client.schemas.filters import FlowRunFilter
     from prefect.client.schemas.objects import State
 
     from flows.orchestration.deploying import Deployed
 
 HOST = "127.0.0.1"
+BOUND = "flows.orchestration.bound"
+"""What has a process end when this one is gone."""
+
 PATIENT = "flows.orchestration.patient_server"
 """Prefect, with a server that does not stand still while it waits for its database."""
 
@@ -38,7 +43,8 @@ LOOK_S = 0.5
 STOP_S = 30.0
 """How long a run has to record what it has, and a server to end, before they are killed."""
 
-ENDS = (signal.SIGINT, signal.SIGTERM)
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""An interrupt, a stop, and a terminal that was closed."""
 
 
 @dataclass(frozen=True)
@@ -102,6 +108,7 @@ def serve(asked: Workstation, *, on_ready: Callable[[Deployed], None], tell: Cal
             ["prefect", "worker", "start", "--pool", pool, "--type", "process", "--limit", str(limit)],
             environment,
             logs,
+            before=server,
         )
         for pool, limit in ((CPU, asked.runs), (GPU, 1))
     ]
@@ -117,7 +124,7 @@ def serve(asked: Workstation, *, on_ready: Callable[[Deployed], None], tell: Cal
                 for told in filter(None, [one.keep() for one in (server, *workers)]):
                     tell(told)
         finally:
-            _stop(server, workers)
+            _stop(server, workers, tell)
 
 
 def _environment(asked: Workstation) -> Mapping[str, str]:
@@ -129,6 +136,8 @@ def _environment(asked: Workstation) -> Mapping[str, str]:
         "PREFECT_LOGGING_LEVEL": "INFO",
         "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "INFO",
         "PREFECT_LOGGING_SERVER_LEVEL": "WARNING",
+        # It has no password: its answers are for its own UI, and not for every page that a browser has open.
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": ",".join(own_origins(asked.port)),
         # Its database is a file, for which a busy machine has to queue longer than Prefect would wait.
         "PREFECT_SERVER_DATABASE_TIMEOUT": "60",
         "PREFECT_SERVER_DATABASE_CONNECTION_TIMEOUT": "60",
@@ -137,9 +146,16 @@ def _environment(asked: Workstation) -> Mapping[str, str]:
     }
 
 
-def _kept(name: str, arguments: list[str], environment: Mapping[str, str], logs: Path) -> Kept:
-    command = [sys.executable, "-m", *arguments]
-    return Kept(name, command, environment, logs / f"{name.replace(' ', '-')}.log")
+def _kept(
+    name: str,
+    arguments: list[str],
+    environment: Mapping[str, str],
+    logs: Path,
+    *,
+    before: Kept | None = None,
+) -> Kept:
+    command = [sys.executable, "-m", BOUND, *arguments]
+    return Kept(name, command, environment, logs / f"{name.replace(' ', '-')}.log", before)
 
 
 def _refuse_taken(port: int) -> None:
@@ -150,17 +166,21 @@ def _refuse_taken(port: int) -> None:
             probe.bind((HOST, port))
         except OSError as error:
             raise OrchestrationError(
-                f"port {port} of {HOST} cannot be used: {error.strerror}. Stop what runs there, give another "
-                f"--port, or, if it is a Prefect server, bring lihop to it: {API}=http://{HOST}:{port}/api "
-                "lihop deploy"
+                f"port {port} of {HOST} cannot be used: {error.strerror}. Stop what runs there (a `lihop "
+                "serve` that was killed lets go of it within a minute), give another --port, or, if it is "
+                f"a Prefect server, bring lihop to it: {API}=http://{HOST}:{port}/api lihop deploy"
             ) from error
 
 
 @contextmanager
 def _until_told_to_end() -> Iterator[threading.Event]:
-    """Yield what is set when somebody interrupts or ends this process."""
+    """Yield what is set when somebody interrupts or ends this process, or closes its terminal.
+
+    Unless it is to outlive its terminal: `nohup` has that signal ignored.
+    """
     end = threading.Event()
-    before = {number: signal.signal(number, lambda *_: end.set()) for number in ENDS}
+    heard = [one for one in ENDS if one != signal.SIGHUP or signal.getsignal(one) != signal.SIG_IGN]
+    before = {number: signal.signal(number, lambda *_: end.set()) for number in heard}
     try:
         yield end
     finally:
@@ -185,34 +205,52 @@ def _wait_for(server: Kept, asked: Workstation, end: threading.Event) -> bool:
     return False
 
 
-def _stop(server: Kept, workers: list[Kept]) -> None:
-    """End workers and what they run, say so of their runs, and end the server last."""
+def _stop(server: Kept, workers: list[Kept], tell: Callable[[str], None]) -> None:
+    """End workers and what they run, say so of their runs, and end the server last, whatever came before."""
     running = [worker for worker in workers if worker.is_running()]
-    for worker in running:
-        worker.ask_to_stop()
-    for worker in running:
-        worker.stop(STOP_S)
-    if server.is_running():
-        if running:
-            _give_up_runs()
+    try:
+        for worker in running:
+            worker.ask_to_stop()
+        for worker in workers:
+            worker.stop(STOP_S)
+        if running and server.is_running() and (why := _give_up_runs()) is not None:
+            tell(f"{why}; runs that were at work are found as crashed after the next start")
+    finally:
         server.ask_to_stop()
-    server.stop(STOP_S)
+        server.stop(STOP_S)
 
 
-def _give_up_runs() -> None:
-    """Mark as crashed what was at work: its processes are gone, and nobody else would say so."""
+def _give_up_runs() -> str | None:
+    """Say of what was at work how it ended: its processes are gone, and nobody else would.
+
+    Return why that could not be said: a server that was just started again does not answer yet.
+    """
+    from httpx import HTTPError
     from prefect.client.orchestration import get_client
+    from prefect.exceptions import PrefectHTTPStatusError
+
+    try:
+        with get_client(sync_client=True) as client:
+            for run in client.read_flow_runs(flow_run_filter=_at_work()):
+                client.set_flow_run_state(run.id, _ended(run.state), force=True)
+    except (HTTPError, PrefectHTTPStatusError) as error:
+        return f"the Prefect server did not answer when it was stopped ({type(error).__name__})"
+    return None
+
+
+def _at_work() -> FlowRunFilter:
+    """Return what finds the runs that have begun, or were about to, and have not ended."""
     from prefect.client.schemas.filters import FlowRunFilter
     from prefect.client.schemas.objects import StateType
-    from prefect.states import Crashed
 
-    at_work = FlowRunFilter.model_validate(
-        {
-            "tags": {"all_": [TAG]},
-            "state": {"type": {"any_": [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]}},
-        }
-    )
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=at_work):
-            gone: State[Any] = Crashed(message="`lihop serve` was stopped. Retry this run to go on with it.")
-            client.set_flow_run_state(run.id, gone, force=True)
+    types = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
+    return FlowRunFilter.model_validate({"tags": {"all_": [TAG]}, "state": {"type": {"any_": types}}})
+
+
+def _ended(state: State[Any] | None) -> State[Any]:
+    """Return how a run ended that was stopped: as somebody had asked before, or because of us."""
+    from prefect.states import Cancelled, Crashed
+
+    if state is not None and state.is_cancelling():
+        return Cancelled(message="Somebody cancelled it, and then `lihop serve` was stopped.")
+    return Crashed(message="`lihop serve` was stopped. Retry this run to go on with it.")

@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,12 +16,27 @@ from flows.orchestration.processes import Kept
 
 PATIENCE_S = 60.0
 
-# A process with a child, both of which tell their numbers and then wait.
+# A process with a child, both of which tell their numbers and then wait. As Prefect starts flows, a child may
+# be in a session of its own.
 PARENT = """
 import os, subprocess, sys, time
-child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+own = sys.argv[2:] == ["own"]
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=own)
 open(sys.argv[1], "a").write(f"{os.getpid()} {child.pid}\\n")
 time.sleep(600)
+"""
+# The same, that does not hear, and starts its child only when it is told to end.
+LATE = """
+import os, signal, subprocess, sys, time
+
+def late(*_):
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"], start_new_session=True)
+    open(sys.argv[1], "a").write(f"{os.getpid()} {child.pid}\\n")
+
+signal.signal(signal.SIGTERM, late)
+open(sys.argv[1] + ".ready", "w").close()
+while True:
+    time.sleep(600)
 """
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
@@ -50,8 +66,12 @@ def kept(tmp_path, monkeypatch):
     found = Kept(
         "parent", [sys.executable, "-c", PARENT, str(told)], os.environ, tmp_path / "log", _pause_s=0.05
     )
-    yield found, lambda: [tuple(map(int, line.split())) for line in told.read_text().splitlines()]
+    yield found, partial(_pairs, told)
     found.stop(0)
+
+
+def _pairs(told):
+    return [tuple(map(int, line.split())) for line in told.read_text().splitlines()]
 
 
 def test_what_is_stopped_is_gone_with_what_it_started(kept):
@@ -61,6 +81,31 @@ def test_what_is_stopped_is_gone_with_what_it_started(kept):
     one.ask_to_stop()
     one.stop(PATIENCE_S)
     assert not one.is_running()
+    _until(lambda: not any(map(_lives, pair)))
+
+
+def test_what_is_stopped_is_gone_with_sessions_that_it_began(kept):
+    one, told = kept
+    one.command = [*one.command, "own"]
+    one.start()
+    (pair,) = _until(told)
+    one.ask_to_stop()
+    # It ends at once, and nobody's child is what it had started.
+    _until(lambda: not one.is_running())
+    assert _lives(pair[1])
+    one.stop(PATIENCE_S)
+    _until(lambda: not any(map(_lives, pair)))
+
+
+def test_what_was_started_at_the_last_is_gone_too(tmp_path):
+    told = tmp_path / "told"
+    told.touch()
+    one = Kept("late", [sys.executable, "-c", LATE, str(told)], os.environ, tmp_path / "log")
+    one.start()
+    _until((tmp_path / "told.ready").exists)
+    one.ask_to_stop()
+    (pair,) = _until(partial(_pairs, told))
+    one.stop(0)
     _until(lambda: not any(map(_lives, pair)))
 
 

@@ -17,7 +17,14 @@ from uuid import UUID
 import duckdb
 import httpx
 import pytest
+from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.states import Cancelling, Pending, Running
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
 
+from flows.orchestration.processes import Kept
+from flows.orchestration.serving import _ended, _refuse_taken, _stop, _until_told_to_end
+from tests.faults.killing import lives
 from tests.servers.workstation import environment, free_port, workstation
 
 SMALL = {"limit": 2, "paths": "straight"}
@@ -39,6 +46,9 @@ with writing_alone():
             connection.execute("SELECT sum(range) FROM range(30000000)").fetchall()
             print(json.dumps([begun, time.monotonic()]), flush=True)
 """
+
+GONE_WITHIN_S = 60.0
+"""How long a port may be taken after `lihop serve` was killed."""
 
 STOPPED_WITHIN_S = 10.0
 """How long the processes of a pool may go on after somebody pressed Cancel."""
@@ -82,6 +92,67 @@ def test_deploying_to_a_server_that_is_not_there_says_so(tmp_path, monkeypatch):
     assert done.stderr.count("\n") == 1
 
 
+@pytest.fixture
+def hup():
+    """Return a function that sets what becomes of SIGHUP; it is as before when the test ends."""
+    before = signal.getsignal(signal.SIGHUP)
+    yield lambda handler: signal.signal(signal.SIGHUP, handler)
+    signal.signal(signal.SIGHUP, before)
+
+
+def test_a_closed_terminal_is_a_reason_to_end(hup):
+    hup(signal.SIG_DFL)
+    with _until_told_to_end() as end:
+        os.kill(os.getpid(), signal.SIGHUP)
+        assert end.wait(10)
+    assert signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+
+
+def test_what_is_to_outlive_its_terminal_does(hup):
+    """As under `nohup`."""
+    hup(signal.SIG_IGN)
+    with _until_told_to_end() as end:
+        os.kill(os.getpid(), signal.SIGHUP)
+        os.kill(os.getpid(), signal.SIGTERM)
+        assert end.wait(10)
+        assert signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+
+
+def _waiting(name, folder):
+    """Return a process that waits to be ended, and runs."""
+    one = Kept(name, [sys.executable, "-c", "import time; time.sleep(600)"], os.environ, folder / name)
+    one.start()
+    return one
+
+
+def test_a_server_that_does_not_answer_is_stopped_all_the_same(tmp_path):
+    """It may just have been started again."""
+    server, worker = _waiting("server", tmp_path), _waiting("worker", tmp_path)
+    told = []
+    with temporary_settings({PREFECT_API_URL: f"http://127.0.0.1:{free_port()}/api"}):
+        _stop(server, [worker], told.append)
+    assert not server.is_running()
+    assert not worker.is_running()
+    (line,) = told
+    assert "the Prefect server did not answer when it was stopped (ConnectError)" in line
+    assert "found as crashed after the next start" in line
+
+
+def test_a_server_is_stopped_whatever_happens_before(tmp_path, monkeypatch):
+    server, worker = _waiting("server", tmp_path), _waiting("worker", tmp_path)
+    monkeypatch.setattr("flows.orchestration.serving._give_up_runs", lambda: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        _stop(server, [worker], print)
+    assert not server.is_running()
+
+
+def test_what_somebody_cancelled_is_cancelled_and_the_rest_has_crashed():
+    for state in (Running(), Pending()):
+        assert _ended(state).is_crashed()
+        assert "Retry" in _ended(state).message
+    assert _ended(Cancelling()).is_cancelled()
+
+
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
     """Return a workstation that all tests of this file share; the last one stops it."""
@@ -109,6 +180,47 @@ class TestServed:
             rows = [line.split() for line in text.splitlines()[1:]]
             mine = {row[1] for row in rows if row[3] == "0A" and row[1].endswith(f":{served.port:04X}")}
             assert mine == {f"0100007F:{served.port:04X}"}
+
+    def test_pages_of_others_start_nothing(self, served):
+        """Not by a request that a browser asks leave for, and not by one for which it does not."""
+        screening = served.deployment("screen-cathodes", "custom")
+        start = f"{served.api}/deployments/{screening['id']}/create_flow_run"
+        # Nothing but that starts runs of it.
+        of_it = {"deployments": {"id": {"any_": [screening["id"]]}}}
+        there = served.ask("POST", "/flow_runs/count", of_it)
+        foreign = {"Origin": "https://evil.example"}
+        asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+        refused = [
+            httpx.options(start, headers=foreign | asks),
+            httpx.post(start, json={}, headers=foreign),
+            # For these two a browser asks no leave; Prefect takes what has no type for JSON.
+            httpx.post(start, content=b"{}", headers=foreign),
+            httpx.post(start, content=b"{}", headers=foreign | {"Content-Type": "text/plain"}),
+            # By a name that was pointed to this machine after the page was loaded.
+            httpx.post(start, json={}, headers={"Host": f"evil.example:{served.port}"}),
+            httpx.get(f"{served.api}/health", headers=foreign),
+        ]
+        assert [answer.status_code for answer in refused] == [403] * len(refused)
+        assert not any("access-control-allow-origin" in answer.headers for answer in refused)
+        assert served.ask("POST", "/flow_runs/count", of_it) == there
+
+    def test_pages_of_others_hear_and_tell_no_events(self, served):
+        address = f"ws://127.0.0.1:{served.port}/api/events/in"
+        with pytest.raises(InvalidStatus, match="403"), connect(address, origin="https://evil.example"):
+            pass
+        with connect(address, origin=f"http://localhost:{served.port}") as own:
+            assert own.ping().wait(60)
+
+    def test_its_own_pages_are_answered(self, served):
+        for name in ("127.0.0.1", "localhost"):
+            own = {"Origin": f"http://{name}:{served.port}"}
+            asks = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
+            leave = httpx.options(f"{served.api}/flow_runs/filter", headers=own | asks)
+            assert (leave.status_code, leave.headers["access-control-allow-origin"]) == (200, own["Origin"])
+            found = httpx.post(f"{served.api}/flow_runs/filter", json={}, headers=own)
+            assert (found.status_code, found.headers["access-control-allow-origin"]) == (200, own["Origin"])
+            page = httpx.get(f"http://{name}:{served.port}/", follow_redirects=True)
+            assert "text/html" in page.headers["content-type"]
 
     def test_bad_parameters_are_refused_before_there_is_a_run(self, served):
         screening = served.deployment("screen-cathodes", "custom")
@@ -281,6 +393,22 @@ class TestServed:
         assert started
         assert served.stop() == 0
         assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+
+
+@pytest.mark.slow
+def test_it_takes_all_with_it_when_it_is_killed(tmp_path):
+    """Runs too; that the next one finds them is in the kill matrix."""
+    with workstation(tmp_path, "--no-schedules") as here:
+        here.start(here.deployment("screen-cathodes", "custom"), limit=12, workers=1)
+        here.until(lambda: _of_pool(here))
+        left = here.descendants()
+        here.process.kill()
+        here.process.wait()
+        end = time.monotonic() + GONE_WITHIN_S
+        while left := {pid for pid in left if lives(pid)}:
+            assert time.monotonic() < end, left
+            time.sleep(0.2)
+        _refuse_taken(here.port)
 
 
 def _commands(served):
