@@ -11,12 +11,10 @@ from prefect.logging import get_run_logger
 
 from flows.campaign import carry_out
 from flows.naming import new_run_id, run_id_of
+from flows.orchestration.at_work import at_work
 from flows.orchestration.gpu_pool import GpuPool
-from flows.orchestration.living import staying_alive
 from flows.orchestration.one_writer import writing_alone
 from flows.orchestration.screening_artifacts import show_screening, show_unfinished
-from flows.orchestration.showing import shown_in_prefect
-from flows.orchestration.stopping import stopping_as_told
 from flows.parameters import ScreenParameters
 from flows.resuming import anchored, resumed
 from flows.run_names import run_name
@@ -48,7 +46,7 @@ def screen_cathodes(parameters: ScreenParameters = DEFAULTS) -> dict[str, Any]:
     settings, known = resumed(parameters)
     run_id = known or _run_id()
     try:
-        with stopping_as_told(), staying_alive(), shown_in_prefect():
+        with at_work():
             summary = _screen(settings if known else anchored(settings), run_id)
     except Exception as error:
         show_unfinished(settings.database, run_id, error)

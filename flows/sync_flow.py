@@ -7,10 +7,8 @@ from typing import Any
 from prefect import flow
 from prefect.logging import get_run_logger
 
-from flows.orchestration.living import staying_alive
+from flows.orchestration.at_work import at_work
 from flows.orchestration.one_writer import writing_alone
-from flows.orchestration.showing import shown_in_prefect
-from flows.orchestration.stopping import stopping_as_told
 from flows.parameters import SyncParameters
 from flows.run_names import sync_name
 from flows.sync import sync
@@ -29,7 +27,7 @@ def _name() -> str:
 @flow(name="sync-candidates", flow_run_name=_name, persist_result=False, result_serializer="json")
 def sync_candidates(parameters: SyncParameters = DEFAULTS) -> dict[str, Any]:
     """Fetch what is new or changed in a remote database, and mark what vanished."""
-    with stopping_as_told(), staying_alive(), shown_in_prefect("entries"), writing_alone():
+    with at_work("entries"), writing_alone():
         done = sync(parameters)
     get_run_logger().info(counts_of(done))
     return done.as_dict()

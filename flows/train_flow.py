@@ -10,10 +10,8 @@ from prefect.artifacts import create_markdown_artifact
 from prefect.cache_policies import NO_CACHE
 from prefect.logging import get_run_logger
 
-from flows.orchestration.living import staying_alive
+from flows.orchestration.at_work import at_work
 from flows.orchestration.names import GPU_SLOT
-from flows.orchestration.showing import shown_in_prefect
-from flows.orchestration.stopping import stopping_as_told
 from flows.train import logs_folder, train
 from flows.train_parameters import TrainParameters
 from tasks.datasets.registry import own_names
@@ -62,7 +60,7 @@ def train_barrier_model(parameters: TrainParameters = DEFAULTS) -> dict[str, Any
     from models.recipe import OUT_OF_FOLD
 
     # Hops, networks and epochs are counted, so that none of them is the unit.
-    with stopping_as_told(), staying_alive(), shown_in_prefect(""):
+    with at_work(""):
         found = fit(parameters)
     get_run_logger().info("Checkpoint %s, digest %s", found["path"], found["model_digest"])
     held_out = found["metrics"].get(OUT_OF_FOLD, {})

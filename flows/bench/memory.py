@@ -153,7 +153,7 @@ def main(parameters: str) -> None:
     # Here, not above: Prefect reads its settings when it is imported.
     from prefect import flow
 
-    from flows.orchestration.showing import shown_in_prefect
+    from flows.orchestration.at_work import at_work
     from flows.running.through_prefect import PrefectSteps
 
     watch, over = Watch(), threading.Event()
@@ -161,7 +161,7 @@ def main(parameters: str) -> None:
 
     @flow(name="bench-memory", persist_result=False, result_serializer="json")
     def flowing() -> dict[str, Any]:
-        with shown_in_prefect(), pool_of(asked) as pool:
+        with at_work(), pool_of(asked) as pool:
             return run_campaign(asked, PrefectSteps(pool)).as_dict()
 
     looking.start()

@@ -134,9 +134,8 @@ def sides(folder: Path, pool: BatchPool, materials: int, model: str) -> tuple[Si
     # Here, not above: Prefect reads its settings when it is imported.
     from prefect import flow
 
+    from flows.orchestration.at_work import at_work
     from flows.orchestration.screening_artifacts import show_screening
-    from flows.orchestration.showing import shown_in_prefect
-    from flows.orchestration.stopping import stopping_as_told
     from flows.running.through_prefect import PrefectSteps
 
     write_variants(folder / "structures", materials)
@@ -151,7 +150,7 @@ def sides(folder: Path, pool: BatchPool, materials: int, model: str) -> tuple[Si
     @flow(name="bench-orchestration", persist_result=False, result_serializer="json")
     def flowing(asked: ScreenParameters) -> tuple[int, int]:
         # As `screen-cathodes` does, whose pool is its own.
-        with stopping_as_told(), shown_in_prefect():
+        with at_work():
             summary = run_campaign(asked, PrefectSteps(pool))
         show_screening(summary)
         return _counts(summary)

@@ -22,7 +22,7 @@ class Quiet:
 
 def beside_prefect(monkeypatch: pytest.MonkeyPatch, flow: ModuleType) -> None:
     """Let the body of a flow's module be called as `flow.fn`."""
-    monkeypatch.setattr(flow, "shown_in_prefect", lambda *_of: nullcontext())
+    monkeypatch.setattr(flow, "at_work", lambda *_of: nullcontext())
     monkeypatch.setattr(flow, "get_run_logger", Quiet)
     if hasattr(flow, "PrefectSteps"):
         monkeypatch.setattr(flow, "PrefectSteps", PlainSteps)
