@@ -32,6 +32,7 @@ class LimitServer:
         self.lease: str | None = None
         self.given: list[str] = []
         self.refused = threading.Event()
+        self.renewed = threading.Event()
         self._lock = threading.Lock()
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -116,6 +117,7 @@ class LimitServer:
                     self.lease = None
             return HTTPStatus.NO_CONTENT, None
         if path.startswith(f"{LIMITS}/leases/"):
+            self.renewed.set()
             return HTTPStatus.NO_CONTENT, None
         return HTTPStatus.NOT_FOUND, {"detail": "not found"}
 

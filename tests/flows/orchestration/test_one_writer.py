@@ -40,11 +40,13 @@ def only_server():
 @pytest.fixture
 def server(only_server, monkeypatch):
     monkeypatch.setattr(module, "LOOK_S", 0.05)
+    monkeypatch.setattr(module, "AWAY_S", 0.2)
     only_server.go()
     only_server.come()
     only_server.free()
     only_server.given.clear()
     only_server.refused.clear()
+    only_server.renewed.clear()
     return only_server
 
 
@@ -82,6 +84,33 @@ def test_where_it_cannot_be_asked_the_file_lock_alone_is_held(server, told):
     with one_writer():
         pass
     assert "recording under the file lock" in told.messages[0]
+
+
+def test_a_server_that_is_started_again_is_waited_for(server, monkeypatch, told):
+    monkeypatch.setattr(module, "AWAY_S", 60.0)
+    server.go()
+    back = threading.Timer(0.3, server.come)
+    back.start()
+    with one_writer():
+        assert server.lease is not None
+    back.join()
+    assert told.messages == []
+
+
+def test_a_long_transaction_keeps_its_place(server, monkeypatch):
+    monkeypatch.setattr(module, "LEASE_S", 0.3)
+    with one_writer():
+        assert server.renewed.wait(60)
+        server.renewed.clear()
+        assert server.renewed.wait(60)
+
+
+def test_who_waits_logs_no_errors(server, caplog):
+    server.take()
+    with pytest.raises(DatabaseLockedError), one_writer(0.3):
+        raise AssertionError("it was held")
+    assert server.refused.is_set()
+    assert [record for record in caplog.records if record.levelname in {"WARNING", "ERROR"}] == []
 
 
 def test_two_recorders_take_turns(server, tmp_path):
@@ -169,7 +198,7 @@ class Guarded:
         self.times = 0
 
     @contextmanager
-    def __call__(self, _wait_s):
+    def __call__(self, _wait_s, client=None):
         self.times += 1
         yield
 

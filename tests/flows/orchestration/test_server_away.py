@@ -27,6 +27,9 @@ PATIENCE_S = 240.0
 SMALL = {"source": "reference", "limit": 2, "paths": "straight", "batch_size": 1}
 GATE = Gate("featurizing", 1)
 
+LEASES = {"PREFECT_SERVER_CONCURRENCY_LEASE_STORAGE": "prefect.server.concurrency.lease_storage.filesystem"}
+"""As the guides say: who holds a limit when the server ends would be forgotten, and never give it back."""
+
 DEPLOY = """
 import pathlib, sys
 from flows.orchestration import deploying
@@ -55,7 +58,7 @@ class Away:
         with (self.root / "server.log").open("ab") as log:
             self.server = subprocess.Popen(
                 [sys.executable, "-m", *command], stdout=log, stderr=log, cwd=self.root,
-                env=self.environment() | SETTINGS,
+                env=self.environment() | SETTINGS | LEASES,
             )  # fmt: skip
         self.until(self.answers)
 
