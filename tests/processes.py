@@ -2,8 +2,36 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PATIENCE_S, LOOK_S = 60.0, 0.02
+
+
+def until(condition: Callable[[], Any]) -> Any:
+    """Wait until something holds and return it."""
+    end = time.monotonic() + PATIENCE_S
+    while not (found := condition()):
+        assert time.monotonic() < end, "it never came"
+        time.sleep(LOOK_S)
+    return found
+
+
+def state_of(pid: int) -> str | None:
+    """Return the letter by which the kernel tells what a process does; nothing where it is gone."""
+    with suppress(FileNotFoundError, ProcessLookupError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    return None
+
+
+def lives(pid: int) -> bool:
+    """Tell whether a process is there and more than a number that its parent has not asked about yet."""
+    return state_of(pid) not in {None, "Z", "X"}
 
 
 def descendants(*ancestors: int) -> set[int]:

@@ -18,14 +18,13 @@ from tests.faults.kill_nursery import ENDED, SAID, STARTED
 from tests.faults.killing import (
     Victim,
     hold,
-    lives,
     lost_and_doubled,
     of_pool,
     results,
     send,
 )
 from tests.faults.pace.pacing import paced
-from tests.processes import descendants
+from tests.processes import descendants, lives
 from tests.servers.workstation import environment
 
 if TYPE_CHECKING:

@@ -1,6 +1,6 @@
 """Writes docs/kill-matrix.md: `python -m tests.faults.kill_matrix FILE [FOLDER [commands|served]]`.
 
-Kills everything that the tests of the matrix kill, in about a quarter of an hour, and writes down what was
+Kills everything that the tests of the matrix kill, in about half an hour, and writes down what was
 measured. FOLDER keeps what each part measured, and a part of which it has something is not played again.
 """
 

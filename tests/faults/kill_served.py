@@ -37,13 +37,12 @@ from tests.faults.killing import (
     command_of,
     gather,
     hold,
-    lives,
     lost_and_doubled,
     results,
     send,
 )
 from tests.faults.pace.pacing import paced
-from tests.processes import descendants
+from tests.processes import descendants, lives
 from tests.servers.workstation import OVER, workstation
 
 if TYPE_CHECKING:

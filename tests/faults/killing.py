@@ -22,6 +22,7 @@ from storage.places import paths_of
 from storage.records import ROW_TYPES
 from tests.campaigns import TABLES, assert_same, tables
 from tests.faults.pace.pacing import SUFFIX, Gate, finished, lift, waits
+from tests.processes import state_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -218,22 +219,11 @@ def stop(pid: int) -> bool:
     """Stop a process and wait until it stands still; return whether it lives."""
     if not send(pid, signal.SIGSTOP):
         return False
-    while (state := _state(pid)) not in {"T", "t"}:
+    while (state := state_of(pid)) not in {"T", "t"}:
         if state in {None, "Z", "X"}:
             return False
         time.sleep(POLL_S)
     return True
-
-
-def _state(pid: int) -> str | None:
-    with suppress(FileNotFoundError, ProcessLookupError):
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    return None
-
-
-def lives(pid: int) -> bool:
-    """Tell whether a process is there and more than a number that its parent has not asked about yet."""
-    return _state(pid) not in {None, "Z", "X"}
 
 
 def command_of(pid: int) -> str:

@@ -6,13 +6,13 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
+from tests.processes import PATIENCE_S, lives, until
+
 ROOT = Path(__file__).resolve().parents[3]
-PATIENCE_S = 60.0
 QUICK = "from flows.orchestration import bound; bound.GRACE_S = 0.2; bound.main()"
 
 # Starts one process, and one that the first has to wait for; tells their numbers.
@@ -58,22 +58,6 @@ time.sleep(600)
 """
 
 
-def _until(condition):
-    """Wait until something holds and return it."""
-    end = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
-    return found
-
-
-def _lives(pid):
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-
-
 @pytest.fixture
 def here(tmp_path):
     """Return a folder with the programs, and the environment that finds them and lihop."""
@@ -90,17 +74,17 @@ def test_who_is_killed_takes_with_it_what_it_started_in_turn(here):
     with starter:
         first, second = map(int, starter.stdout.readline().split())
         # What they start would wait for ever for somebody who never says anything.
-        _until(lambda: all((folder / f"{one}.read").exists() for one in ("first", "second")))
-        assert _until((folder / "second.read").read_text) == "''"
+        until(lambda: all((folder / f"{one}.read").exists() for one in ("first", "second")))
+        assert until((folder / "second.read").read_text) == "''"
         assert not (folder / "second.heard").exists()
         starter.kill()
-    _until((folder / "second.heard").exists)
+    until((folder / "second.heard").exists)
     assert not (folder / "first.heard").exists()
     (folder / "second.go").touch()
-    _until(lambda: not _lives(second))
-    _until((folder / "first.heard").exists)
+    until(lambda: not lives(second))
+    until((folder / "first.heard").exists)
     (folder / "first.go").touch()
-    _until(lambda: not _lives(first))
+    until(lambda: not lives(first))
 
 
 def test_what_does_not_hear_is_killed_with_what_it_started(here):
@@ -108,12 +92,12 @@ def test_what_does_not_hear_is_killed_with_what_it_started(here):
     with subprocess.Popen(
         [sys.executable, "-c", QUICK, "deaf"], cwd=folder, env=environment, stdin=subprocess.PIPE
     ) as deaf:
-        _until((folder / "child").exists)
+        until((folder / "child").exists)
         child = int((folder / "child").read_text())
-        assert _lives(child)
+        assert lives(child)
         deaf.stdin.close()
         assert deaf.wait(PATIENCE_S) == -signal.SIGKILL
-    _until(lambda: not _lives(child))
+    until(lambda: not lives(child))
 
 
 def test_it_is_the_module_that_it_names(here):

@@ -5,16 +5,13 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import time
 from functools import partial
-from pathlib import Path
 
 import pytest
 
 from flows.orchestration import processes
 from flows.orchestration.processes import Kept
-
-PATIENCE_S = 60.0
+from tests.processes import PATIENCE_S, lives, until
 
 # A process with a child, both of which tell their numbers and then wait. As Prefect starts flows, a child may
 # be in a session of its own.
@@ -41,22 +38,6 @@ while True:
 DEAF = "import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)"
 
 
-def _until(condition):
-    """Wait until something holds and return it."""
-    end = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        assert time.monotonic() < end, "it never came"
-        time.sleep(0.02)
-    return found
-
-
-def _lives(pid):
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-
-
 @pytest.fixture
 def kept(tmp_path, monkeypatch):
     """Return a kept process that starts a child, and the pairs of process numbers that it has told so far."""
@@ -77,24 +58,24 @@ def _pairs(told):
 def test_what_is_stopped_is_gone_with_what_it_started(kept):
     one, told = kept
     one.start()
-    (pair,) = _until(told)
+    (pair,) = until(told)
     one.ask_to_stop()
     one.stop(PATIENCE_S)
     assert not one.is_running()
-    _until(lambda: not any(map(_lives, pair)))
+    until(lambda: not any(map(lives, pair)))
 
 
 def test_what_is_stopped_is_gone_with_sessions_that_it_began(kept):
     one, told = kept
     one.command = [*one.command, "own"]
     one.start()
-    (pair,) = _until(told)
+    (pair,) = until(told)
     one.ask_to_stop()
     # It ends at once, and nobody's child is what it had started.
-    _until(lambda: not one.is_running())
-    assert _lives(pair[1])
+    until(lambda: not one.is_running())
+    assert lives(pair[1])
     one.stop(PATIENCE_S)
-    _until(lambda: not any(map(_lives, pair)))
+    until(lambda: not any(map(lives, pair)))
 
 
 def test_what_was_started_at_the_last_is_gone_too(tmp_path):
@@ -102,25 +83,25 @@ def test_what_was_started_at_the_last_is_gone_too(tmp_path):
     told.touch()
     one = Kept("late", [sys.executable, "-c", LATE, str(told)], os.environ, tmp_path / "log")
     one.start()
-    _until((tmp_path / "told.ready").exists)
+    until((tmp_path / "told.ready").exists)
     one.ask_to_stop()
-    (pair,) = _until(partial(_pairs, told))
+    (pair,) = until(partial(_pairs, told))
     one.stop(0)
-    _until(lambda: not any(map(_lives, pair)))
+    until(lambda: not any(map(lives, pair)))
 
 
 def test_what_is_killed_is_started_again_and_leaves_no_child(kept):
     one, told = kept
     one.start()
-    ((pid, child),) = _until(told)
+    ((pid, child),) = until(told)
     assert one.keep() is None
     os.kill(pid, signal.SIGKILL)
-    text = _until(one.keep)
+    text = until(one.keep)
     assert "parent ended (killed by SIGKILL); starting it again" in text
     assert str(one.log) in text
-    again = _until(lambda: one.keep() or (told()[1:] or None))
+    again = until(lambda: one.keep() or (told()[1:] or None))
     assert again[0][0] == one.pid != pid
-    _until(lambda: not _lives(child))
+    until(lambda: not lives(child))
     assert one.starts == 2
 
 
@@ -129,7 +110,7 @@ def test_what_does_not_hear_is_killed(tmp_path):
     program = f"{DEAF}; open({str(ready)!r}, 'w').close(); import time; time.sleep(600)"
     one = Kept("deaf", [sys.executable, "-c", program], os.environ, tmp_path / "log")
     one.start()
-    _until(ready.exists)
+    until(ready.exists)
     one.ask_to_stop()
     one.stop(0.2)
     assert not one.is_running()
@@ -140,13 +121,13 @@ def test_pauses_grow_while_it_does_not_start(tmp_path, monkeypatch):
         "broken", [sys.executable, "-c", "raise SystemExit(3)"], os.environ, tmp_path / "log", _pause_s=0.05
     )
     one.start()
-    assert "exit code 3" in _until(one.keep)
-    _until(lambda: one.starts == 2 or one.keep())
-    _until(one.keep)
+    assert "exit code 3" in until(one.keep)
+    until(lambda: one.starts == 2 or one.keep())
+    until(one.keep)
     assert one._pause_s == pytest.approx(0.2)
     monkeypatch.setattr(processes, "LONGEST_PAUSE_S", 0.3)
-    _until(lambda: one.starts == 3 or one.keep())
-    _until(one.keep)
+    until(lambda: one.starts == 3 or one.keep())
+    until(one.keep)
     assert one._pause_s == pytest.approx(0.3)
 
 

@@ -20,7 +20,7 @@ from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
 from flows.orchestration.serving import _refuse_taken
-from tests.faults.killing import lives
+from tests.processes import lives
 from tests.servers.workstation import environment, workstation
 
 SMALL = {"limit": 2, "paths": "straight"}
