@@ -51,10 +51,21 @@ class BenchSettings:
 
 @dataclass(frozen=True)
 class Timing:
-    """Median seconds of one side, and what it returned; both None when it ran out of time."""
+    """Median seconds of one side, and what it returned; both None when it ran out of time.
+
+    Parameters
+    ----------
+    seconds : float or None
+        Median of its rounds.
+    result : object
+        What its last call returned.
+    rounds : tuple of float
+        Seconds of each round, in their order; those of a slow peer are its warm-up alone.
+    """
 
     seconds: float | None
     result: Any
+    rounds: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -146,6 +157,7 @@ def alternate(
     limit_s: float | None = None,
     slow_s: float | None = SLOW_S,
     warm_up: Mapping[str, Callable[[], object]] | None = None,
+    on_timed: Callable[[str, float], None] | None = None,
 ) -> dict[str, Timing]:
     """Time calls by turns.
 
@@ -164,6 +176,8 @@ def alternate(
         A peer that takes longer to warm up is not called again; that time counts. None: all are.
     warm_up : mapping of str to callable, optional
         What to call in their place to warm up, where a whole call would only take longer.
+    on_timed : callable, optional
+        Is told the side and its seconds after each timed call, where people wait for long.
 
     Returns
     -------
@@ -187,8 +201,12 @@ def alternate(
         for name in running if turn % 2 == 0 else reversed(running):
             seconds, results[name] = timed(calls[name])
             times[name].append(seconds)
+            if on_timed is not None:
+                on_timed(name, seconds)
     return {
-        name: Timing(median(times[name]), results[name]) if name in times else Timing(None, None)
+        name: Timing(median(times[name]), results[name], tuple(times[name]))
+        if name in times
+        else Timing(None, None)
         for name in calls
     }
 

@@ -28,6 +28,7 @@ from flows.bench.measure import (
     alternate,
     summarise,
 )
+from flows.bench.orchestration import overheads_percent
 from flows.bench.peak import own_memory_mb
 from flows.cli.main import app
 from flows.computing import HOPS
@@ -237,6 +238,17 @@ def test_orchestration_gives_the_same_results(model_folder):
     assert found["counts_equal"] is True
     assert found["details"]["with_result"] == 2
     assert found["details"]["rerun_speedup"] > 1
+    assert len(found["details"]["overhead_percent_of_each_pair"]) == 1
+    # Who waits for hours sees what was timed.
+    for side in ("lihop", "plain pool", "lihop again"):
+        assert f"bench orchestration: {side}: " in done.stderr
+
+
+def test_overhead_is_that_of_pairs():
+    # Twice as slow a machine in the second pair: of medians or sums it would be something else.
+    assert overheads_percent([11.0, 21.0, 10.0], [10.0, 20.0, 10.0]) == pytest.approx([10.0, 5.0, 0.0])
+    with pytest.raises(ValueError, match="zip"):
+        overheads_percent([1.0], [1.0, 2.0])
 
 
 @pytest.mark.slow
