@@ -89,11 +89,13 @@ class BarrierModule(pl.LightningModule):
         optimizer = torch.optim.AdamW(
             self.network.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay
         )
+        steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.OneCycleLR(
             optimizer,
             max_lr=settings.learning_rate,
-            total_steps=int(self.trainer.estimated_stepping_batches),
-            pct_start=WARM_UP,
+            total_steps=steps,
+            # It divides by the steps that rise, less one: where that is none, let one more rise.
+            pct_start=2 / steps if steps * WARM_UP == 1 else WARM_UP,
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 

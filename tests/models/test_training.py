@@ -34,6 +34,13 @@ def test_same_seed_same_digest_and_other_seed_another(rows, tiny):
     assert first == second != other
 
 
+@pytest.mark.parametrize("epochs", range(1, 13))
+def test_few_steps_are_enough_to_train(make, tiny, epochs):
+    few = make(8)
+    settings = tiny.model_copy(update={"epochs": epochs, "batch_size": len(few)})
+    assert np.isfinite(train_ensemble(few, settings, [0]).member_log_barriers(few.inputs)).all()
+
+
 def test_leaves_no_files_and_no_global_state(rows, tiny, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     threads = torch.get_num_threads()
