@@ -11,9 +11,13 @@ from prefect.logging import get_run_logger
 from prefect.states import Cancelled
 
 from flows.inference import PredictParameters
-from flows.orchestration.gpu_slot import GpuTakenError, gpu_slot
+from flows.orchestration.leases import LimitTakenError, place_of
 from flows.orchestration.living import staying_alive
-from flows.orchestration.names import GPU_TAKEN
+from flows.orchestration.names import GPU_LIMIT, GPU_TAKEN
+
+GPU_WAIT_S = 300.0
+"""Longest wait for others: a place that a kill left held is free in little more than a minute, while training
+may take hours, in which whoever waits for us could have predicted without a GPU."""
 
 
 def _name() -> str:
@@ -35,11 +39,12 @@ def predict(parameters: PredictParameters) -> int:
 @flow(name="predict-barriers", flow_run_name=_name, persist_result=False, result_serializer="json")
 def predict_barriers(parameters: PredictParameters) -> dict[str, Any] | State[Any]:
     """Predict barriers of batches that a screening has featurized; screenings start this by themselves."""
+    logger = get_run_logger()
     # Held here and not by a tag of the task, which would wait for it without end, and the screening with it.
     with staying_alive():
         try:
-            with gpu_slot():
+            with place_of(GPU_LIMIT, GPU_WAIT_S, logger.warning, "predicting beside whoever holds it"):
                 return {"batches": predict(parameters)}
-        except GpuTakenError as error:
-            get_run_logger().warning("Nothing is predicted here: %s", error)
+        except LimitTakenError as error:
+            logger.warning("Nothing is predicted here: %s", error)
             return Cancelled(name=GPU_TAKEN, message=str(error))

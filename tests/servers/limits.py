@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -33,6 +33,8 @@ class LimitServer:
         self.given: list[str] = []
         self.refused = threading.Event()
         self.renewed = threading.Event()
+        self._answers = threading.Event()
+        self._answers.set()
         self._lock = threading.Lock()
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -60,8 +62,10 @@ class LimitServer:
                 if status == HTTPStatus.LOCKED:
                     self.send_header("Retry-After", "60")
                 self.send_header("Content-Length", str(len(content)))
-                self.end_headers()
-                self.wfile.write(content)
+                # Who was let hang may be gone.
+                with suppress(ConnectionError):
+                    self.end_headers()
+                    self.wfile.write(content)
 
             def log_message(self, *_given: object) -> None:
                 """Keep the output of the tests clean."""
@@ -92,6 +96,15 @@ class LimitServer:
         with self._lock:
             self.lease = None
 
+    @contextmanager
+    def hanging(self) -> Iterator[None]:
+        """Answer no renewal inside the body."""
+        self._answers.clear()
+        try:
+            yield
+        finally:
+            self._answers.set()
+
     def read(self, path: str) -> tuple[HTTPStatus, Any]:
         if path != f"{LIMITS}/{self.name}":
             return HTTPStatus.NOT_FOUND, {"detail": "not found"}
@@ -118,6 +131,7 @@ class LimitServer:
             return HTTPStatus.NO_CONTENT, None
         if path.startswith(f"{LIMITS}/leases/"):
             self.renewed.set()
+            self._answers.wait()
             return HTTPStatus.NO_CONTENT, None
         return HTTPStatus.NOT_FOUND, {"detail": "not found"}
 

@@ -18,7 +18,8 @@ from prefect.client.schemas.filters import FlowRunFilter  # noqa: E402
 from prefect.states import Cancelled, Completed, Crashed, Running  # noqa: E402
 from prefect.testing.utilities import prefect_test_harness  # noqa: E402
 
-from flows.orchestration import gpu_pool, gpu_slot  # noqa: E402
+from flows import predict_flow  # noqa: E402
+from flows.orchestration import gpu_pool  # noqa: E402
 from flows.orchestration.deploying import deploy  # noqa: E402
 from flows.orchestration.gpu_pool import GpuPool  # noqa: E402
 from flows.orchestration.living import say_that_it_lives  # noqa: E402
@@ -261,11 +262,11 @@ def test_a_model_of_this_machine_is_named_so_that_another_folder_does_not_matter
 
 
 def test_a_prediction_waits_for_the_gpu_for_a_while(deployed, ask, client, monkeypatch):
-    monkeypatch.setattr(gpu_slot, "WAIT_S", 1.0)
+    monkeypatch.setattr(predict_flow, "GPU_WAIT_S", 1.0)
     lease = _hold(client)
     state = predict_barriers(ask, return_state=True)
     assert (state.name, state.is_cancelled()) == (GPU_TAKEN, True)
-    assert "for 1 s" in state.message
+    assert "waited 1 s" in state.message
     _release(client, lease)
     # Its turn now, and the digest is another one.
     state = predict_barriers(ask, return_state=True)

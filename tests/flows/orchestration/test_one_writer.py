@@ -9,6 +9,7 @@ from contextvars import copy_context
 
 import pytest
 
+from flows.orchestration import leases
 from flows.orchestration import one_writer as module
 from flows.orchestration.names import WRITER
 from flows.orchestration.one_writer import limits_writers, one_writer, writing_alone
@@ -39,8 +40,8 @@ def only_server():
 
 @pytest.fixture
 def server(only_server, monkeypatch):
-    monkeypatch.setattr(module, "LOOK_S", 0.05)
-    monkeypatch.setattr(module, "AWAY_S", 0.2)
+    monkeypatch.setattr(leases, "LOOK_S", 0.05)
+    monkeypatch.setattr(leases, "AWAY_S", 0.2)
     only_server.go()
     only_server.come()
     only_server.free()
@@ -87,7 +88,7 @@ def test_where_it_cannot_be_asked_the_file_lock_alone_is_held(server, told):
 
 
 def test_a_server_that_is_started_again_is_waited_for(server, monkeypatch, told):
-    monkeypatch.setattr(module, "AWAY_S", 60.0)
+    monkeypatch.setattr(leases, "AWAY_S", 60.0)
     server.go()
     back = threading.Timer(0.3, server.come)
     back.start()
@@ -98,11 +99,23 @@ def test_a_server_that_is_started_again_is_waited_for(server, monkeypatch, told)
 
 
 def test_a_long_transaction_keeps_its_place(server, monkeypatch):
-    monkeypatch.setattr(module, "LEASE_S", 0.3)
+    monkeypatch.setattr(leases, "LEASE_S", 0.3)
     with one_writer():
         assert server.renewed.wait(60)
         server.renewed.clear()
         assert server.renewed.wait(60)
+
+
+def test_a_renewal_that_hangs_holds_up_no_end(server, monkeypatch, told):
+    monkeypatch.setattr(leases, "LEASE_S", 0.3)
+    monkeypatch.setattr(leases, "LEAVE_S", 0.05)
+    with server.hanging():
+        with one_writer():
+            assert server.renewed.wait(60)
+        # It is still under way, and yet the place is free.
+        assert "lihop-lease" in {thread.name for thread in threading.enumerate()}
+        assert server.lease is None
+    assert told.messages == []
 
 
 def test_who_waits_logs_no_errors(server, caplog):
