@@ -24,6 +24,9 @@ IDLE = frozenset(
 )
 """Parameters of a screening that decide nothing of its results."""
 
+MOST_WORKERS = 256
+"""As many batches are worked on at a time, at most."""
+
 MP_FIELD = Field(
     default=MaterialsProjectQuery(),
     title="Materials Project",
@@ -213,7 +216,7 @@ class ScreenParameters(Asking):
     workers: int = Field(
         default=2,
         ge=1,
-        le=256,
+        le=MOST_WORKERS,
         title="Workers",
         description="Processes that featurize; on a cluster, how many batches are worked on at a time.",
     )

@@ -17,6 +17,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from flows.parameters import MOST_WORKERS
+
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from types import FrameType
@@ -25,8 +27,6 @@ if TYPE_CHECKING:
     from distributed.security import Security
 
 ROLES = ("client", "scheduler", "worker")
-MOST_WORKERS = 256
-"""As many batches as lihop works on at a time, at most."""
 EARLY = "lihop: no worker yet; a batch waits until Slurm starts the first"
 
 

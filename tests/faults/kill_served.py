@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -42,11 +41,12 @@ from tests.faults.killing import (
     send,
 )
 from tests.faults.pace.pacing import paced
-from tests.processes import descendants, lives
+from tests.processes import descendants, lives, with_variable
 from tests.servers.workstation import OVER, workstation
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from tests.faults.kill_cases import Case
     from tests.servers.workstation import Workstation
@@ -56,7 +56,8 @@ LOOK_S, ASK_S = 0.5, 3.0
 SETTLED_S = 10.0
 # As many as one round has: of more, the server's database, a file, makes each wait for all others.
 FLAGS = ("--runs", "6", "--no-schedules")
-RUN_ID = b"PREFECT__FLOW_RUN_ID="
+RUN_ID = "PREFECT__FLOW_RUN_ID"
+"""Prefect names the run in the environment of its processes."""
 RETRY = {"state": {"type": "SCHEDULED", "name": "AwaitingRetry"}, "force": True}
 DONE = "COMPLETED"
 HERE = "barriers are predicted in this process"
@@ -244,9 +245,8 @@ def _kill_held(run: Run) -> None:
     """Kill the flow of a run that stands still, or what predicts for it: it was last alive when stopped."""
     run.killed_at = run.victim.held_at
     elsewhere = run.case.what in {GPU_RUN, GPU_WORKER}
-    (flow,) = [
-        pid for pid in run.victim.held if _is_flow(pid) and (_run_of(pid) != run.identifier) == elsewhere
-    ]
+    own = with_variable(RUN_ID, run.identifier)
+    (flow,) = [pid for pid in run.victim.held if _is_flow(pid) and (pid not in own) == elsewhere]
     send(flow, signal.SIGKILL)
 
 
@@ -259,15 +259,6 @@ def _is_flow(pid: int) -> bool:
 def _worker_of(here: Workstation, pool: str) -> int:
     (worker,) = [pid for pid in descendants(here.process.pid) if f"--pool {pool}" in command_of(pid)]
     return worker
-
-
-def _run_of(pid: int) -> str | None:
-    """Return the run that a process is of: Prefect names it in its environment."""
-    with suppress(FileNotFoundError, ProcessLookupError, PermissionError):
-        for variable in Path(f"/proc/{pid}/environ").read_bytes().split(b"\0"):
-            if variable.startswith(RUN_ID):
-                return variable.removeprefix(RUN_ID).decode()
-    return None
 
 
 class _Processes:
@@ -283,8 +274,7 @@ class _Processes:
         if self.predicts_elsewhere:
             asked = {"flow_runs": {"parent_flow_run_id": {"any_": [self.identifier]}}}
             runs |= {run["id"] for run in self.here.ask("POST", "/flow_runs/filter", asked)}
-        pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        return sorted(pid for pid in pids if _run_of(pid) in runs)
+        return sorted(pid for run in runs for pid in with_variable(RUN_ID, run))
 
 
 def _told_at(here: Workstation, run: Run, what: str) -> float | None:
