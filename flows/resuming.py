@@ -117,10 +117,13 @@ def refuse_others(asked: ScreenParameters, found: ScreenParameters, run_id: str)
         When there are any; each is named.
     """
     given = asked.model_fields_set - IDLE - {"resume"}
+    # A run keeps where its files are from the root on, however it was told.
+    whole = anchored(asked)
     named = [
         f"{name} was {_told(found, name)}, is {_told(asked, name)}"
         for name in sorted(given)
         if getattr(asked, name) not in (getattr(found, name), ScreenParameters.model_fields[name].default)
+        and getattr(whole, name) != getattr(found, name)
         and (name not in QUERIES or name == asked.source)
     ]
     if named:

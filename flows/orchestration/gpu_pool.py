@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from flows.inference import ElsewhereError
+from flows.orchestration.leases import asking_once
 from flows.orchestration.living import is_taken_for_dead
 from flows.orchestration.names import GPU, GPU_LIMIT, GPU_TAKEN, PREDICT, TAG
 from models.locate import find_checkpoint
@@ -29,6 +31,9 @@ FRESH_S = 75.0
 """A worker says every 30 s that it is alive; who was silent for so long is not."""
 
 LOOK_S = 1.0
+ANSWER_S = 10.0
+"""How long the server may take to say how a run is; who does not hear of it in time asks again."""
+
 UNREACHABLE_S = 300.0
 """How long the server may be out of reach, as while it is brought up to date, before we go on without it."""
 
@@ -64,13 +69,16 @@ class GpuPool:
         from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
         try:
-            with get_client(sync_client=True) as client:
+            with get_client(sync_client=True, httpx_settings={"timeout": ANSWER_S}) as client:
                 if not _is_manned(client):
                     raise ElsewhereError(f"no worker of the pool {GPU} is alive")
                 # Who has waited for it in vain once does not wait again for each group.
                 if self._was_taken and _is_taken(client):
                     raise ElsewhereError(f"others still hold the GPU (the limit {GPU_LIMIT})")
-                self._wait(client, _start(asked))
+                run_id = _start(asked)
+                # Prefect's client would go on asking while nobody waits for it any more.
+                with asking_once():
+                    self._wait(client, run_id)
         except (HTTPError, PrefectHTTPStatusError, ObjectNotFound) as error:
             raise ElsewhereError(_why(error)) from error
 
@@ -80,7 +88,9 @@ class GpuPool:
         may_live_until = float("-inf")
         while not self._given_up.wait(LOOK_S):
             asked_at = time.monotonic()
-            state = _state(client, run_id)
+            state = self._state(client, run_id)
+            if state is None:
+                break
             now = time.monotonic()
             if now - asked_at > AWAY_S:
                 # Nobody can have begun it meanwhile, either.
@@ -94,10 +104,33 @@ class GpuPool:
                 self._was_taken = state.name == GPU_TAKEN
                 raise ElsewhereError(f"its run {run_id} in {GPU} ended as {state.name}: {_said(state)}")
             if not state.is_running() and now > begun_by:
-                _cancel(client, run_id)
+                # Where the worker is at work on another run, the next group would wait as long.
+                self._was_taken = True
+                cancel(client, run_id)
                 raise ElsewhereError(f"no worker of the pool {GPU} began the run within {PICK_UP_S:.0f} s")
-        _cancel(client, run_id)
+        cancel(client, run_id)
         raise ElsewhereError("the screening was given up")
+
+    def _state(self, client: SyncPrefectClient, run_id: UUID) -> State[Any] | None:
+        """Return the state of a run, waiting for a server that is started again; None once given up."""
+        from httpx import TransportError
+        from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
+
+        until = time.monotonic() + UNREACHABLE_S
+        while True:
+            try:
+                state = client.read_flow_run(run_id).state
+            except ObjectNotFound:
+                raise ElsewhereError(f"its run {run_id} is not there any more") from None
+            except (TransportError, PrefectHTTPStatusError):
+                if time.monotonic() > until:
+                    raise
+                if self._given_up.wait(LOOK_S):
+                    return None
+                continue
+            if state is None:
+                raise ElsewhereError(f"its run {run_id} has no state")
+            return state
 
 
 def _why(error: Exception) -> str:
@@ -148,32 +181,46 @@ def _as_known_elsewhere(model: str) -> str:
     return str(own.absolute()) if find_checkpoint(model) == own else model
 
 
-def _state(client: SyncPrefectClient, run_id: UUID) -> State[Any]:
-    """Return the state of a run; a server that is started again is waited for."""
-    from httpx import TransportError
-    from prefect.exceptions import PrefectHTTPStatusError
-
-    until = time.monotonic() + UNREACHABLE_S
-    while True:
-        try:
-            state = client.read_flow_run(run_id).state
-        except (TransportError, PrefectHTTPStatusError):
-            if time.monotonic() > until:
-                raise
-            time.sleep(LOOK_S)
-            continue
-        if state is None:
-            raise ElsewhereError(f"its run {run_id} has no state")
-        return state
-
-
 def _said(state: State[Any]) -> str:
     return (state.message or "no reason is given").split("\n", maxsplit=1)[0]
 
 
-def _cancel(client: SyncPrefectClient, run_id: UUID) -> None:
-    """Cancel a run: at once where it has not begun, by its worker where it has."""
+def cancel(client: SyncPrefectClient, run_id: UUID) -> None:
+    """Cancel a prediction that nobody waits for: by its worker where it runs; what is over stays as it is.
+
+    One that a worker has taken and not begun begins nevertheless, and ends when it sees this.
+
+    Parameters
+    ----------
+    client : SyncPrefectClient
+        A client of the server.
+    run_id : UUID
+        The flow run.
+    """
+    from prefect.exceptions import ObjectNotFound
     from prefect.states import Cancelled, Cancelling
 
-    begun = _state(client, run_id).is_running()
-    client.set_flow_run_state(run_id, Cancelling() if begun else Cancelled(), force=not begun)
+    # Somebody may have deleted it.
+    with suppress(ObjectNotFound):
+        state = client.read_flow_run(run_id).state
+        if state is not None and not state.is_final():
+            begun = state.is_running()
+            client.set_flow_run_state(run_id, Cancelling() if begun else Cancelled(), force=not begun)
+
+
+def was_cancelled(client: SyncPrefectClient, run_id: UUID) -> bool:
+    """Tell whether a run was cancelled since it was last scheduled, whatever it is now.
+
+    Prefect lets a run begin that was cancelled after a worker had taken it.
+
+    Parameters
+    ----------
+    client : SyncPrefectClient
+        A client of the server.
+    run_id : UUID
+        The flow run.
+    """
+    cancelled = False
+    for state in sorted(client.read_flow_run_states(run_id), key=lambda one: one.timestamp):
+        cancelled = not state.is_scheduled() and (cancelled or state.is_cancelled() or state.is_cancelling())
+    return cancelled

@@ -6,7 +6,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flows.orchestration.leases import LimitTakenError, client_of, place_of
+from flows.orchestration.leases import Desk, LimitTakenError, asking_once, place_of
 from flows.orchestration.names import WRITER
 from flows.progress import reporter
 from storage.database import also_holding
@@ -14,8 +14,6 @@ from storage.errors import DatabaseLockedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-    from prefect.client.orchestration import SyncPrefectClient
 
 WAIT_S = 300.0
 """Longest wait for other machines: several of those that were killed one after the other."""
@@ -28,8 +26,7 @@ def writing_alone() -> Iterator[None]:
     Every flow that records does so within this.
     """
     if limits_writers():
-        # One for all: making a client takes longer than asking.
-        with client_of() as client, also_holding(partial(one_writer, client=client)):
+        with Desk() as desk, also_holding(partial(one_writer, desk=desk)):
             yield
     else:
         yield
@@ -42,7 +39,7 @@ def limits_writers() -> bool:
     from prefect.exceptions import ObjectNotFound
 
     try:
-        with get_client(sync_client=True) as client:
+        with asking_once(), get_client(sync_client=True) as client:
             client.read_global_concurrency_limit_by_name(WRITER)
     except ObjectNotFound:
         return False
@@ -53,15 +50,15 @@ def limits_writers() -> bool:
 
 
 @contextmanager
-def one_writer(wait_s: float = WAIT_S, client: SyncPrefectClient | None = None) -> Iterator[None]:
+def one_writer(wait_s: float = WAIT_S, desk: Desk | None = None) -> Iterator[None]:
     """Hold the server's limit inside the body; go on under the file lock alone where it cannot be asked.
 
     Parameters
     ----------
     wait_s : float
         Longest wait for others (s), of at most `WAIT_S`.
-    client : SyncPrefectClient, optional
-        Who asks the server, where there is time to wait for its answers; one that is made for it otherwise.
+    desk : Desk, optional
+        Where to ask, if there is time to wait for its answers; otherwise at one that is made for it.
 
     Raises
     ------
@@ -73,7 +70,7 @@ def one_writer(wait_s: float = WAIT_S, client: SyncPrefectClient | None = None) 
         min(wait_s, WAIT_S),
         tell=lambda text: reporter().message(text),
         without="recording under the file lock of this machine alone",
-        client=client,
+        desk=desk,
     )
     with ExitStack() as held:
         try:

@@ -19,6 +19,9 @@ NAMES = ("127.0.0.1", "localhost")
 
 OWN_HOST = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:\d+)?", re.IGNORECASE)
 REFUSED = 403
+UNFRAMED = [(b"content-security-policy", b"frame-ancestors 'self'"), (b"x-frame-options", b"SAMEORIGIN")]
+"""No page of others shows ours in a frame, where clicks meant for that page would start or cancel runs."""
+
 POLICY = 1008
 """The code with which a WebSocket is closed that breaks a rule of the server."""
 
@@ -57,7 +60,7 @@ class OwnPagesOnly:
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer, or refuse."""
         if scope["type"] not in {"http", "websocket"} or (why := self._refusal(scope["headers"])) is None:
-            await self.app(scope, receive, send)
+            await self.app(scope, receive, _unframed(send))
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": POLICY, "reason": why})
         else:
@@ -76,3 +79,14 @@ class OwnPagesOnly:
         if not set(given[b"origin"]) <= set(self.origins):
             return f"this server answers pages of {' and '.join(self.origins)}, and of no other origin"
         return None
+
+
+def _unframed(send: Send) -> Send:
+    """Return what sends the same, and forbids pages of others to frame it."""
+
+    async def send_unframed(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message = {**message, "headers": [*message.get("headers", ()), *UNFRAMED]}
+        await send(message)
+
+    return send_unframed

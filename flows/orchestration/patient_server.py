@@ -47,9 +47,15 @@ def patiently(call: Callable[[], R]) -> R:
         try:
             return call()
         except sqlite3.OperationalError as error:
-            if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_BUSY or time.monotonic() > end:
+            if not _is_locked(error) or time.monotonic() > end:
                 raise
         time.sleep(PAUSE_S)
+
+
+def _is_locked(error: sqlite3.OperationalError) -> bool:
+    """Tell whether another has the lock, to write or to recover what a server left that was killed."""
+    code = getattr(error, "sqlite_errorcode", None)
+    return code in {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY}
 
 
 def be_patient() -> None:

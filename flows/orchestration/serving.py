@@ -8,7 +8,7 @@ import socket
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -227,24 +227,35 @@ def _give_up_runs() -> str | None:
     """
     from httpx import HTTPError
     from prefect.client.orchestration import get_client
-    from prefect.exceptions import PrefectHTTPStatusError
+    from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
     try:
         with get_client(sync_client=True) as client:
             for run in client.read_flow_runs(flow_run_filter=_at_work()):
-                client.set_flow_run_state(run.id, _ended(run.state), force=True)
+                # Somebody may have deleted it meanwhile.
+                with suppress(ObjectNotFound):
+                    client.set_flow_run_state(run.id, _ended(run.state), force=True)
     except (HTTPError, PrefectHTTPStatusError) as error:
         return f"the Prefect server did not answer when it was stopped ({type(error).__name__})"
     return None
 
 
 def _at_work() -> FlowRunFilter:
-    """Return what finds the runs that have begun, or were about to, and have not ended."""
+    """Return what finds the runs that have begun, or were about to, and have not ended.
+
+    Those of our workers, that is: of a deployment. Commands of people run on.
+    """
     from prefect.client.schemas.filters import FlowRunFilter
     from prefect.client.schemas.objects import StateType
 
     types = [StateType.RUNNING, StateType.PENDING, StateType.CANCELLING]
-    return FlowRunFilter.model_validate({"tags": {"all_": [TAG]}, "state": {"type": {"any_": types}}})
+    return FlowRunFilter.model_validate(
+        {
+            "tags": {"all_": [TAG]},
+            "deployment_id": {"is_null_": False},
+            "state": {"type": {"any_": types}},
+        }
+    )
 
 
 def _ended(state: State[Any] | None) -> State[Any]:

@@ -175,6 +175,23 @@ def test_a_run_of_a_relative_path_is_gone_on_with_from_elsewhere(cut_off_here, t
     assert_same(tables(bench.database), tables(absolute))
 
 
+def test_a_run_of_a_relative_path_may_be_told_it_again(cut_off_here, tmp_path, monkeypatch):
+    bench, run, _ = cut_off_here
+    again = ScreenParameters(
+        database=str(bench.database),
+        resume=run,
+        source="files",
+        path="structures",
+        model=os.path.relpath(bench.checkpoint),
+    )
+    assert resumed(again)[1] == run
+    # Elsewhere the same words mean another folder.
+    (tmp_path / "elsewhere" / "structures").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    with pytest.raises(ResumeError, match=r"path was '/.*', is 'structures'"):
+        resumed(again.model_copy(update={"model": str(bench.checkpoint)}))
+
+
 def test_what_is_shipped_or_is_not_there_stays_as_it_was_given(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "production").mkdir()

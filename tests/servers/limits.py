@@ -33,8 +33,7 @@ class LimitServer:
         self.given: list[str] = []
         self.refused = threading.Event()
         self.renewed = threading.Event()
-        self._answers = threading.Event()
-        self._answers.set()
+        self._hangs: tuple[str, threading.Event] | None = None
         self._lock = threading.Lock()
         self._port = 0
         self._server: ThreadingHTTPServer | None = None
@@ -54,6 +53,7 @@ class LimitServer:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+                owner.hang(self.path)
                 self._tell(*owner.change(self.path, json.loads(body or b"{}")))
 
             def _tell(self, status: HTTPStatus, answer: object = None) -> None:
@@ -97,13 +97,22 @@ class LimitServer:
             self.lease = None
 
     @contextmanager
-    def hanging(self) -> Iterator[None]:
-        """Answer no renewal inside the body."""
-        self._answers.clear()
+    def hanging(self, part: str) -> Iterator[None]:
+        """Answer no request inside the body whose path has that part."""
+        over = threading.Event()
+        self._hangs = (part, over)
         try:
             yield
         finally:
-            self._answers.set()
+            self._hangs = None
+            over.set()
+
+    def hang(self, path: str) -> None:
+        """Wait until it is over, if such a request is to hang."""
+        if self._hangs is not None and self._hangs[0] in path:
+            if "leases" in path:
+                self.renewed.set()
+            self._hangs[1].wait()
 
     def read(self, path: str) -> tuple[HTTPStatus, Any]:
         if path != f"{LIMITS}/{self.name}":
@@ -131,8 +140,8 @@ class LimitServer:
             return HTTPStatus.NO_CONTENT, None
         if path.startswith(f"{LIMITS}/leases/"):
             self.renewed.set()
-            self._answers.wait()
-            return HTTPStatus.NO_CONTENT, None
+            ours = self.lease is not None and self.lease in path
+            return (HTTPStatus.NO_CONTENT, None) if ours else (HTTPStatus.GONE, {"detail": "Lease not found"})
         return HTTPStatus.NOT_FOUND, {"detail": "not found"}
 
 

@@ -6,8 +6,10 @@ import contextvars
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from uuid import uuid4
 
 import pytest
+from httpx import ConnectError
 
 from flows.inference import ElsewhereError, PredictParameters
 from flows.prefect_environment import prepare_prefect
@@ -15,13 +17,14 @@ from flows.prefect_environment import prepare_prefect
 prepare_prefect()
 from prefect.client.orchestration import get_client  # noqa: E402
 from prefect.client.schemas.filters import FlowRunFilter  # noqa: E402
-from prefect.states import Cancelled, Completed, Crashed, Running  # noqa: E402
+from prefect.flow_engine import run_flow  # noqa: E402
+from prefect.states import Cancelled, Completed, Crashed, Pending, Running, Scheduled  # noqa: E402
 from prefect.testing.utilities import prefect_test_harness  # noqa: E402
 
 from flows import predict_flow  # noqa: E402
 from flows.orchestration import gpu_pool  # noqa: E402
 from flows.orchestration.deploying import deploy  # noqa: E402
-from flows.orchestration.gpu_pool import GpuPool  # noqa: E402
+from flows.orchestration.gpu_pool import GpuPool, cancel, was_cancelled  # noqa: E402
 from flows.orchestration.living import say_that_it_lives  # noqa: E402
 from flows.orchestration.names import GPU, GPU_LIMIT, GPU_TAKEN, PREDICT, TAG, TAKEN_FOR_DEAD  # noqa: E402
 from flows.predict_flow import predict_barriers  # noqa: E402
@@ -136,6 +139,54 @@ def test_a_run_that_nobody_begins_is_cancelled(manned, pool, ask, client, monkey
         with pytest.raises(ElsewhereError, match="began the run within"):
             answer.result(PATIENCE_S)
         assert _state_of(client, run).is_cancelled()
+    # Whoever is at work there has the GPU, and the next group does not wait for it as long.
+    lease = _hold(client)
+    with pytest.raises(ElsewhereError, match="others still hold the GPU"):
+        pool(ask)
+    _release(client, lease)
+
+
+def test_what_is_over_stays_as_it_is(manned, pool, ask, client):
+    with _asking(pool, ask, client) as (_, run):
+        client.set_flow_run_state(run.id, Completed(), force=True)
+        cancel(client, run.id)
+        assert _state_of(client, run).is_completed()
+        client.delete_flow_run(run.id)
+        cancel(client, run.id)
+
+
+def test_who_gives_up_waits_for_no_server(ask):
+    class Away:
+        def read_flow_run(self, _run_id):
+            raise ConnectError("nobody listens")
+
+    pool = GpuPool()
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        answer = thread.submit(pool._state, Away(), uuid4())
+        pool.give_up()
+        assert answer.result(PATIENCE_S) is None
+
+
+def test_a_run_that_is_gone_is_said_to_be(manned, pool, ask, client):
+    with _asking(pool, ask, client) as (answer, run):
+        client.delete_flow_run(run.id)
+        with pytest.raises(ElsewhereError, match=f"its run {run.id} is not there any more"):
+            answer.result(PATIENCE_S)
+
+
+def test_what_was_cancelled_before_it_began_ends_when_it_begins(deployed, ask, client):
+    """Prefect begins it all the same, where a worker had taken it."""
+    given = {"parameters": ask}
+    run = client.create_flow_run(predict_barriers, parameters=given, state=Pending())
+    assert not was_cancelled(client, run.id)
+    cancel(client, run.id)
+    assert was_cancelled(client, run.id)
+    state = run_flow(predict_barriers, flow_run=run, parameters=given, return_type="state")
+    assert state.is_cancelled()
+    assert "Nobody waited" in state.message
+    # Who asks for it again wants it.
+    client.set_flow_run_state(run.id, Scheduled(), force=True)
+    assert not was_cancelled(client, run.id)
 
 
 def test_a_run_that_is_begun_may_take_longer(manned, pool, ask, client, monkeypatch):
@@ -143,13 +194,13 @@ def test_a_run_that_is_begun_may_take_longer(manned, pool, ask, client, monkeypa
     with _asking(pool, ask, client) as (answer, run):
         client.set_flow_run_state(run.id, Running(), force=True)
         looked = []
-        state = gpu_pool._state
+        state = GpuPool._state
 
         def counted(*given):
             looked.append(time.monotonic())
             return state(*given)
 
-        monkeypatch.setattr(gpu_pool, "_state", counted)
+        monkeypatch.setattr(GpuPool, "_state", counted)
         _until(lambda: looked and looked[-1] - looked[0] > 0.6, answer)
         client.set_flow_run_state(run.id, Completed(), force=True)
         assert answer.result(PATIENCE_S) is None
@@ -181,7 +232,7 @@ def test_a_run_of_which_nothing_was_heard_is_done_without(manned, pool, ask, cli
 def test_after_the_server_was_away_a_run_may_say_that_it_lives(manned, pool, ask, client, monkeypatch):
     """The server takes for dead what it could not hear of, and the run says so soon after."""
     monkeypatch.setattr(gpu_pool, "AWAY_S", 0.2)
-    state, seen = gpu_pool._state, []
+    state, seen = GpuPool._state, []
 
     def slow_once(*given):
         if not seen:
@@ -190,7 +241,7 @@ def test_after_the_server_was_away_a_run_may_say_that_it_lives(manned, pool, ask
         seen.append(found.name)
         return found
 
-    monkeypatch.setattr(gpu_pool, "_state", slow_once)
+    monkeypatch.setattr(GpuPool, "_state", slow_once)
     with _asking(pool, ask, client) as (answer, run):
         client.set_flow_run_state(run.id, Running(), force=True)
         _until(lambda: seen, answer)

@@ -29,12 +29,10 @@ from tests.servers.limits import limit_server
 @pytest.fixture(scope="module")
 def only_server():
     """Return the one server of this file: Prefect keeps a client for it as long as the process lives."""
-    from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES, temporary_settings
+    from prefect.settings import PREFECT_API_URL, temporary_settings
 
-    with (
-        limit_server(WRITER) as server,
-        temporary_settings({PREFECT_API_URL: server.api, PREFECT_CLIENT_MAX_RETRIES: 0}),
-    ):
+    # Prefect's client asks again as often as it usually does, where nobody tells it not to.
+    with limit_server(WRITER) as server, temporary_settings({PREFECT_API_URL: server.api}):
         yield server
 
 
@@ -108,14 +106,58 @@ def test_a_long_transaction_keeps_its_place(server, monkeypatch):
 
 def test_a_renewal_that_hangs_holds_up_no_end(server, monkeypatch, told):
     monkeypatch.setattr(leases, "LEASE_S", 0.3)
-    monkeypatch.setattr(leases, "LEAVE_S", 0.05)
-    with server.hanging():
-        with one_writer():
-            assert server.renewed.wait(60)
-        # It is still under way, and yet the place is free.
-        assert "lihop-lease" in {thread.name for thread in threading.enumerate()}
-        assert server.lease is None
+    with server.hanging("/leases/"), one_writer():
+        assert server.renewed.wait(60)
+        monkeypatch.setattr(leases, "LEAVE_S", 0.01)
+    assert server.lease is None
     assert told.messages == []
+
+
+def test_a_server_that_hangs_holds_up_no_end(server, told):
+    with server.hanging("decrement"), one_writer():
+        pass
+    # Its place is free when the lease runs out.
+    assert server.lease is not None
+    assert "could not be given back (ReadTimeout)" in told.messages[0]
+
+
+def test_a_server_that_hangs_holds_up_no_beginning(server, monkeypatch, told):
+    monkeypatch.setattr(leases, "ANSWER_S", 1.0)
+    with server.hanging("increment"), one_writer():
+        pass
+    assert "could not be held (ReadTimeout)" in told.messages[0]
+
+
+def test_a_server_that_is_away_is_waited_for_once(server, monkeypatch, tmp_path, told):
+    paths = paths_of(tmp_path / "lihop.duckdb")
+    with writing_alone():
+        server.go()
+        with locked(paths):
+            pass
+        # What comes after it does not wait at all, or this test would not end.
+        monkeypatch.setattr(leases, "AWAY_S", 3600.0)
+        for _ in range(3):
+            with locked(paths):
+                pass
+        assert len(told.messages) == 4
+        server.come()
+        with locked(paths):
+            assert server.lease is not None
+    assert len(told.messages) == 4
+
+
+def test_a_place_that_was_lost_is_told_of(server, monkeypatch, told):
+    monkeypatch.setattr(leases, "LEASE_S", 0.3)
+    with one_writer():
+        server.free()
+        other = server.take()
+        while not told.messages:
+            assert server.renewed.wait(60)
+    assert "was lost" in told.messages[0]
+    assert "recording under the file lock" in told.messages[0]
+    # And that of another is not given back.
+    assert server.lease == other
+    assert len(told.messages) == 1
 
 
 def test_who_waits_logs_no_errors(server, caplog):
@@ -211,7 +253,7 @@ class Guarded:
         self.times = 0
 
     @contextmanager
-    def __call__(self, _wait_s, client=None):
+    def __call__(self, _wait_s, desk=None):
         self.times += 1
         yield
 

@@ -72,6 +72,25 @@ def test_web_sockets_of_others_are_refused(headers):
     assert (closed["type"], closed["code"]) == ("websocket.close", 1008)
 
 
+def test_pages_of_others_frame_none_of_ours():
+    sent = []
+
+    async def app(_scope, _receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"a", b"b")]})
+        await send({"type": "http.response.body", "body": b"page"})
+
+    async def keep(message):
+        sent.append(message)
+
+    scope = {"type": "http", "headers": [(b"host", b"localhost")]}
+    asyncio.run(OwnPagesOnly(app, PORT)(scope, None, keep))
+    headers = dict(sent[0]["headers"])
+    assert headers[b"a"] == b"b"
+    assert headers[b"content-security-policy"] == b"frame-ancestors 'self'"
+    assert headers[b"x-frame-options"] == b"SAMEORIGIN"
+    assert sent[1] == {"type": "http.response.body", "body": b"page"}
+
+
 def test_what_starts_and_ends_the_server_reaches_it():
     """It has no headers."""
     reached = []

@@ -63,13 +63,14 @@ def test_a_cursor_that_is_collected_lets_the_lock_go(tmp_path):
     assert done.stdout.split("\n")[:2] == [str(BUSY_MS), "has it"], done.stderr
 
 
-def test_a_lock_that_another_lets_go_is_had():
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_BUSY, sqlite3.SQLITE_BUSY_RECOVERY])
+def test_a_lock_that_another_lets_go_is_had(code):
     asked = []
 
     def call():
         asked.append(len(asked))
         if len(asked) < 3:
-            raise _error(sqlite3.SQLITE_BUSY)
+            raise _error(code)
         return "it"
 
     assert patiently(call) == "it"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import closing, suppress
 from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
@@ -19,6 +20,7 @@ import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import connect
 
+from flows.orchestration.names import TAG
 from flows.orchestration.serving import _refuse_taken
 from tests.processes import lives
 from tests.servers.workstation import environment, workstation
@@ -295,8 +297,11 @@ class TestServed:
         served.until(lambda: served.run(identifier)["state"]["type"] == "RUNNING")
         started = served.descendants()
         assert started
+        of_a_command = _begin_elsewhere(served, identifier)
         assert served.stop() == 0
         assert [pid for pid in started if Path(f"/proc/{pid}").exists()] == []
+        # What somebody screens in another terminal goes on.
+        assert _states_left(served, identifier, of_a_command) == ["CRASHED", "RUNNING"]
 
 
 @pytest.mark.slow
@@ -313,6 +318,22 @@ def test_it_takes_all_with_it_when_it_is_killed(tmp_path):
             assert time.monotonic() < end, left
             time.sleep(0.2)
         _refuse_taken(here.port)
+
+
+def _begin_elsewhere(served, identifier):
+    """Have the server take the like of a run for one of a command: that has no deployment."""
+    asked = {"flow_id": served.run(identifier)["flow_id"], "tags": [TAG], "state": {"type": "PENDING"}}
+    found = served.ask("POST", "/flow_runs/", asked)["id"]
+    served.ask("POST", f"/flow_runs/{found}/set_state", {"state": {"type": "RUNNING"}})
+    return found
+
+
+def _states_left(served, *identifiers):
+    """Return the states of runs in the database of a server that has ended."""
+    (database,) = served.root.rglob("prefect.db")
+    with closing(sqlite3.connect(database)) as connection:
+        left = dict(connection.execute("SELECT id, state_type FROM flow_run").fetchall())
+    return [left[identifier] for identifier in identifiers]
 
 
 def _commands(served):

@@ -41,8 +41,10 @@ def stop():
     signal.signal(signal.SIGTERM, before)
 
 
-def _record(database):
+def _record(database, at_work):
     with stopping_as_told(), writing(paths_of(database)) as connection:
+        connection.execute(STATEMENT)
+        at_work()
         while True:
             connection.execute(STATEMENT)
 
@@ -57,9 +59,8 @@ def test_a_statement_of_duckdb_does_not_hide_it(stop, tmp_path):
     causes = []
     # It may come between two statements, but hardly each time.
     for number in range(3):
-        stop()
         with pytest.raises(ToldToStop) as found:
-            _record(tmp_path / f"{number}.duckdb")
+            _record(tmp_path / f"{number}.duckdb", stop)
         causes.append(found.value.__cause__)
     assert any(isinstance(cause, KeyboardInterrupt) for cause in causes)
 
