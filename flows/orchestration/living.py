@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import State
 
+LIVES = "It was taken for dead, while the server was away say, and goes on."
+"""What the state says of a run that lived."""
+
 LOOK_S = 10.0
 """How often a run looks what it is taken for."""
 
@@ -49,7 +52,7 @@ def say_that_it_lives(client: SyncPrefectClient, run: UUID) -> bool:
 
     if not is_taken_for_dead(client.read_flow_run(run).state):
         return False
-    lives: State = Running(message="It was taken for dead, while the server was away say, and goes on.")
+    lives: State = Running(message=LIVES)
     # Prefect lets a run leave that state by a retry alone.
     client.set_flow_run_state(run, lives, force=True)
     return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from flows.orchestration.living import LIVES
 from tests.faults.kill_cases import (
     FOUND_WITHIN_S,
     GPU_RUN,
@@ -13,7 +14,7 @@ from tests.faults.kill_cases import (
     SERVED,
     undisturbed,
 )
-from tests.faults.kill_served import Matrix, outcome_of
+from tests.faults.kill_served import Matrix, outcome_of, starts_and_ends
 
 PATIENCE_S = 1800
 
@@ -40,3 +41,19 @@ def test_what_is_killed_is_found_and_completed(tmp_path, checkpoint, cases):
 
 def test_of_each_thing_that_is_killed_there_is_one():
     assert [case.what for case in ONE_OF_EACH] == list(dict.fromkeys(case.what for case in SERVED))
+
+
+def _states(*told):
+    return [
+        {"timestamp": f"2026-01-01T00:00:{second:02}+00:00", "type": kind, "message": message}
+        for second, (kind, message) in enumerate(told)
+    ]
+
+
+def test_an_end_that_a_run_takes_back_is_none():
+    lived = _states(("RUNNING", None), ("CRASHED", "no heartbeat"), ("RUNNING", LIVES), ("COMPLETED", None))
+    assert starts_and_ends(lived) == (1, [])
+    died = _states(("RUNNING", None), ("CRASHED", "no heartbeat"), ("SCHEDULED", None), ("RUNNING", None))
+    starts, ends = starts_and_ends(died[::-1])
+    assert (starts, len(ends)) == (2, 1)
+    assert ends[0] % 60 == 1
