@@ -110,7 +110,7 @@ def _collect(
     new = [pair for pair in keyed if pair[1] not in whole]
     work = [
         PrepareWork(source, tuple(chunk), cleaning, context.parameters.time_limit_s, context.folder)
-        for chunk in context.chunks(new)
+        for chunk in context.light_chunks(new)
     ]
     reporter().stage("reading", len(new))
     spoilt = list(_read(context, work))

@@ -6,7 +6,7 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from contextvars import copy_context
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -40,6 +40,7 @@ from tasks.workers import (
     predict_batch,
     predictions_stem,
     shard_path,
+    stem_of,
     write_candidates,
     write_rows,
 )
@@ -150,7 +151,9 @@ class Pass:
         with closing(self._predicted(chain(rest, self._featurized(chunks)))) as found:
             work += found
         unpercolated = partial(_unpercolated, context, self._members)
-        for piece, batch in over_pool(context, "percolate", percolate_batch, work, _whole, unpercolated):
+        for piece, batch in over_pool(
+            context, "percolate", percolate_batch, work, self._percolate_singles, unpercolated
+        ):
             error = record_batch(context, batch)
             if error is not None:
                 self._set_apart(piece.stem, Stage.PERCOLATION, error, place(piece.predictions))
@@ -200,6 +203,10 @@ class Pass:
         result = _without_rows(candidate, Stage.HOPS, key).model_copy(update={"shard": work.stem})
         failure = _lost(candidate, Stage.HOPS, key)
         return Batch(work.stem, tuple(write_rows(context.folder, work.stem, [failure], [result])), 1)
+
+    def _percolate_singles(self, work: PercolateWork) -> list[PercolateWork]:
+        """Return the same work a material at a time."""
+        return [replace(work, only=row.structure_hash, n_materials=1) for row in self._members[work.stem]]
 
     def _predicted(self, batches: Iterable[Batch]) -> Generator[PercolateWork]:
         """Predict and record the barriers of each batch as it comes; yield what percolation needs of it."""
@@ -330,18 +337,13 @@ def load_checkpoint(context: Context) -> Checkpoint:
     return checkpoint
 
 
-def _whole(work: PercolateWork) -> list[PercolateWork]:
-    """Leave a batch's percolation whole: it is light, and its shards are a batch's."""
-    return [work]
-
-
 def _unpercolated(context: Context, members: Mapping[str, Sequence[Head]], work: PercolateWork) -> Batch:
-    """Say of each material of a batch that working out its percolation killed the process."""
-    candidates = members[work.stem]
-    failures = [_lost(row, Stage.PERCOLATION, context.percolation_key(row)) for row in candidates]
-    results = [_without_rows(row, Stage.PERCOLATION, context.percolation_key(row)) for row in candidates]
-    stem = f"{work.stem}.lost"
-    return Batch(work.stem, tuple(write_rows(context.folder, stem, failures, results)), work.n_materials)
+    """Say of one material that working out its percolation killed the process."""
+    (candidate,) = [row for row in members[work.stem] if row.structure_hash == work.only]
+    key = context.percolation_key(candidate)
+    stem = stem_of("lost", [key])
+    rows = [_lost(candidate, Stage.PERCOLATION, key)], [_without_rows(candidate, Stage.PERCOLATION, key)]
+    return Batch(work.stem, tuple(write_rows(context.folder, stem, *rows)), 1)
 
 
 def _without_rows(candidate: Head, stage: Stage, key: str) -> StageResult:

@@ -31,6 +31,9 @@ BLOCK = 512
 
 MOST_NAMED = 10
 
+LIGHT, SHARE = 4, 4
+"""How many times larger than others light batches may be, and how many each worker gets at least."""
+
 
 class Keyed(Protocol):
     """What keys of stages are made of; the field is that of `Candidate`."""
@@ -150,6 +153,15 @@ class Context:
     def chunks(self, things: Sequence[P]) -> list[Sequence[P]]:
         """Return things in batches of the size that was asked for."""
         return list(blocks(things, self.parameters.batch_size))
+
+    def light_chunks(self, things: Sequence[P]) -> list[Sequence[P]]:
+        """Return things that take little work, in larger batches where there are enough for all workers.
+
+        A batch costs the same whatever is in it, a task run say.
+        """
+        size, workers = self.parameters.batch_size, self.parameters.workers
+        shared = -(-len(things) // (SHARE * workers))
+        return list(blocks(things, max(size, min(LIGHT * size, shared))))
 
 
 def over_pool(

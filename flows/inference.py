@@ -41,7 +41,11 @@ class PredictParameters(BaseModel):
 
 
 class ElsewhereError(RuntimeError):
-    """Barriers were not predicted elsewhere; the message says why, and they can be predicted here."""
+    """What was asked for was not done elsewhere; the message says why, and it can be done here."""
+
+
+class CancelledElsewhereError(ElsewhereError):
+    """Somebody cancelled it there."""
 
 
 class Elsewhere(Protocol):

@@ -50,6 +50,12 @@ class TrainParameters(BaseModel):
     workers: int = Field(
         default=2, ge=1, le=256, title="Workers", description="Processes that describe hops."
     )
+    training: Literal["pool", "here"] = Field(
+        default="pool",
+        title="Training",
+        description="Train in the GPU pool of the Prefect server; in the process of this run where there is "
+        "no server or no worker of that pool is alive. Or always here.",
+    )
     accelerator: Literal["auto", "cpu", "cuda"] = Field(
         default="auto",
         title="Accelerator",

@@ -74,7 +74,10 @@ class FeaturizeWork:
 
 @dataclass(frozen=True)
 class PercolateWork:
-    """Shards of candidates, hops and predictions whose percolation is to be worked out."""
+    """Shards of candidates, hops and predictions whose percolation is to be worked out.
+
+    Of all materials in them, or of the one whose structure's hash is given.
+    """
 
     stem: str
     predictions: str
@@ -84,6 +87,7 @@ class PercolateWork:
     hop_residual_log_std: float
     material_residual_log_std: float
     folder: str
+    only: str | None = None
 
 
 def shard_path(folder: str | Path, stem: str, table: str) -> Path | RemoteFile:
@@ -184,11 +188,14 @@ def _prediction_results(rows: Sequence[Prediction]) -> list[StageResult]:
 def percolate_batch(work: PercolateWork) -> Batch:
     """Work out the percolation of a batch's materials."""
     candidates = read_rows(shard_path(work.folder, work.stem, Candidate.table), Candidate)
+    if work.only is not None:
+        candidates = [row for row in candidates if row.structure_hash == work.only]
     hops = read_rows(shard_path(work.folder, work.stem, Hop.table), Hop)
     predictions = read_rows(place(work.predictions), Prediction)
     residuals = Residuals(work.hop_residual_log_std, work.material_residual_log_std, follow_intervals=True)
     done = percolate_all(candidates, hops, predictions, work.settings, residuals)
-    stem = f"{work.stem}.{work.model_digest[:12]}.percolation"
+    part = "" if work.only is None else f"-{stem_of('of', [work.only])}"
+    stem = f"{work.stem}.{work.model_digest[:12]}.percolation{part}"
     shards = write_rows(work.folder, stem, done.rows, done.failures, done.results)
     return Batch(work.stem, tuple(shards), work.n_materials)
 

@@ -1,26 +1,28 @@
-"""Predicting barriers in the GPU pool: a run of its deployment, watched until it ends or is given up."""
+"""Predicting and training in the GPU pool: a run of a deployment, watched until it ends or is given up."""
 
 from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from flows.inference import ElsewhereError
+from flows.inference import CancelledElsewhereError, ElsewhereError
 from flows.orchestration.leases import asking_once
 from flows.orchestration.living import is_taken_for_dead
 from flows.orchestration.names import GPU, GPU_LIMIT, GPU_TAKEN, PREDICT, TAG
 from models.locate import find_checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from uuid import UUID
 
     from prefect.client.orchestration import SyncPrefectClient
     from prefect.client.schemas.objects import State
+    from pydantic import BaseModel
 
     from flows.inference import PredictParameters
 
@@ -45,7 +47,7 @@ REVIVED_S = 60.0
 
 
 class GpuPool:
-    """Has barriers predicted by a worker of the GPU pool."""
+    """Has something done by a worker of the GPU pool; called, barriers predicted."""
 
     def __init__(self) -> None:
         self._given_up = threading.Event()
@@ -64,6 +66,33 @@ class GpuPool:
             When no worker of the pool is alive or begins the run, when others hold the GPU, or when the run
             fails.
         """
+        self.run(PREDICT, asked.model_copy(update={"model": _as_known_elsewhere(asked.model)}))
+
+    def run(self, deployment: str, parameters: BaseModel, pick_up_s: float | None = None) -> UUID:
+        """Run a deployment of the pool and wait until it is completed.
+
+        Parameters
+        ----------
+        deployment : str
+            The deployment.
+        parameters : BaseModel
+            What its flow is asked for.
+        pick_up_s : float, optional
+            How long (s) it may take until a worker begins it; `PICK_UP_S` unless told otherwise.
+
+        Returns
+        -------
+        UUID
+            The run.
+
+        Raises
+        ------
+        CancelledElsewhereError
+            When somebody cancelled the run.
+        ElsewhereError
+            When no worker of the pool is alive or begins the run, when others hold the GPU, or when the run
+            fails.
+        """
         from httpx import HTTPError
         from prefect.client.orchestration import get_client
         from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
@@ -75,16 +104,17 @@ class GpuPool:
                 # Who has waited for it in vain once does not wait again for each group.
                 if self._was_taken and _is_taken(client):
                     raise ElsewhereError(f"others still hold the GPU (the limit {GPU_LIMIT})")
-                run_id = _start(asked)
+                run_id = _start(deployment, parameters)
                 # Prefect's client would go on asking while nobody waits for it any more.
-                with asking_once():
-                    self._wait(client, run_id)
+                with asking_once(), _ending_with_us(client, run_id):
+                    self._wait(client, run_id, PICK_UP_S if pick_up_s is None else pick_up_s)
         except (HTTPError, PrefectHTTPStatusError, ObjectNotFound) as error:
-            raise ElsewhereError(_why(error)) from error
+            raise ElsewhereError(_why(error, deployment)) from error
+        return run_id
 
-    def _wait(self, client: SyncPrefectClient, run_id: UUID) -> None:
+    def _wait(self, client: SyncPrefectClient, run_id: UUID, pick_up_s: float) -> None:
         """Watch a run until it ends; cancel it when nobody begins it in time."""
-        begun_by = time.monotonic() + PICK_UP_S
+        begun_by = time.monotonic() + pick_up_s
         may_live_until = float("-inf")
         while not self._given_up.wait(LOOK_S):
             asked_at = time.monotonic()
@@ -94,7 +124,7 @@ class GpuPool:
             now = time.monotonic()
             if now - asked_at > AWAY_S:
                 # Nobody can have begun it meanwhile, either.
-                may_live_until, begun_by = now + REVIVED_S, max(begun_by, now + PICK_UP_S)
+                may_live_until, begun_by = now + REVIVED_S, max(begun_by, now + pick_up_s)
             if state.is_completed():
                 self._was_taken = False
                 return
@@ -102,12 +132,13 @@ class GpuPool:
                 continue
             if state.is_final():
                 self._was_taken = state.name == GPU_TAKEN
-                raise ElsewhereError(f"its run {run_id} in {GPU} ended as {state.name}: {_said(state)}")
+                kind = CancelledElsewhereError if _is_unwanted(state) else ElsewhereError
+                raise kind(f"its run {run_id} in {GPU} ended as {state.name}: {_said(state)}")
             if not state.is_running() and now > begun_by:
                 # Where the worker is at work on another run, the next group would wait as long.
                 self._was_taken = True
                 cancel(client, run_id)
-                raise ElsewhereError(f"no worker of the pool {GPU} began the run within {PICK_UP_S:.0f} s")
+                raise ElsewhereError(f"no worker of the pool {GPU} began the run within {pick_up_s:.0f} s")
         cancel(client, run_id)
         raise ElsewhereError("the screening was given up")
 
@@ -133,14 +164,32 @@ class GpuPool:
             return state
 
 
-def _why(error: Exception) -> str:
+def _is_unwanted(state: State[Any]) -> bool:
+    """Tell whether somebody cancelled a run, which did not end so by itself."""
+    return state.is_cancelled() and state.name != GPU_TAKEN
+
+
+@contextmanager
+def _ending_with_us(client: SyncPrefectClient, run_id: UUID) -> Iterator[None]:
+    """Cancel a run when whoever waits for it is told to stop, or cannot see it any more."""
+    try:
+        yield
+    except ElsewhereError:
+        raise
+    except BaseException:
+        with suppress(Exception):
+            cancel(client, run_id)
+        raise
+
+
+def _why(error: Exception, deployment: str) -> str:
     """Return what an answer of the server means, or that there is none."""
     from prefect.exceptions import ObjectNotFound, PrefectHTTPStatusError
 
     # Of a pool that is not there Prefect's client says another thing than of a deployment.
     status = error.response.status_code if isinstance(error, PrefectHTTPStatusError) else None
     if isinstance(error, ObjectNotFound) or status == HTTPStatus.NOT_FOUND:
-        return f"the server knows no pool {GPU} with the deployment {PREDICT}; run `lihop deploy`"
+        return f"the server knows no pool {GPU} with the deployment {deployment}; run `lihop deploy`"
     said = type(error).__name__ if status is None else f"status {status}"
     return f"the Prefect server does not answer as it should: {said}"
 
@@ -163,13 +212,12 @@ def _is_taken(client: SyncPrefectClient) -> bool:
     return limit.active and limit.active_slots >= limit.limit
 
 
-def _start(asked: PredictParameters) -> UUID:
+def _start(deployment: str, parameters: BaseModel) -> UUID:
     from prefect.deployments import run_deployment
 
-    sent = asked.model_copy(update={"model": _as_known_elsewhere(asked.model)})
-    # As a subflow, so that the UI shows it below the screening that asked.
+    # As a subflow, so that the UI shows it below the run that asked.
     run: Any = run_deployment(
-        PREDICT, parameters={"parameters": sent.model_dump(mode="json")}, timeout=0, tags=[TAG]
+        deployment, parameters={"parameters": parameters.model_dump(mode="json")}, timeout=0, tags=[TAG]
     )
     found: UUID = run.id
     return found
@@ -186,7 +234,7 @@ def _said(state: State[Any]) -> str:
 
 
 def cancel(client: SyncPrefectClient, run_id: UUID) -> None:
-    """Cancel a prediction that nobody waits for: by its worker where it runs; what is over stays as it is.
+    """Cancel a run that nobody waits for: by its worker where it runs; what is over stays as it is.
 
     One that a worker has taken and not begun begins nevertheless, and ends when it sees this.
 

@@ -23,3 +23,6 @@ GPU_TAKEN = "GpuTaken"
 
 PREDICT = "predict-barriers/gpu"
 """The deployment that screenings have barriers predicted by."""
+
+TRAIN = "train-barrier-model/gpu"
+"""The deployment that trainings are done by where there is a GPU."""

@@ -22,8 +22,12 @@ if TYPE_CHECKING:
 
     from prefect.client.orchestration import SyncPrefectClient
 
-INTERVAL_S = 2.0
-"""A stage's artifact changes no more often than this, and once more at the end."""
+INTERVAL_S, LONGEST_INTERVAL_S = 2.0, 10.0
+"""A stage's artifact changes no more often than this, and once more at the end; less and less often as a run
+goes on, whose steps are smaller: each change costs the server what it costs to note a task run."""
+
+PART = 1 / 20
+"""The part of the time so far that passes until the next change, between these two."""
 
 LOOK_S = 0.5
 """How often it is looked whether there is something to show."""
@@ -128,6 +132,7 @@ class ProgressArtifacts:
         self._lock = threading.Lock()
         self._stages: dict[str, _Stage] = {}
         self._silent_until: float | None = None
+        self._begun = clock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._keep_showing, name="lihop-progress", daemon=True)
 
@@ -170,7 +175,7 @@ class ProgressArtifacts:
             due = [(stage, stage.done, stage.total) for stage in self._stages.values()
                    if stage.is_due(now, last=last)]  # fmt: skip
         for stage, done, total in due:
-            stage.next_at = now + INTERVAL_S
+            stage.next_at = now + interval_s(now - self._begun)
             if not self._send(stage, done, total):
                 return
 
@@ -200,6 +205,17 @@ class ProgressArtifacts:
             self.show(last=True)
         finally:
             self._artifacts.close()
+
+
+def interval_s(elapsed_s: float) -> float:
+    """Return how long (s) an artifact stays as it is, so long (s) after the run began.
+
+    Parameters
+    ----------
+    elapsed_s : float
+        Time since then.
+    """
+    return min(max(INTERVAL_S, PART * elapsed_s), LONGEST_INTERVAL_S)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from storage import queries
 from tests.faults import kill_commands
 from tests.faults.kill_cases import BATCHES, COMMANDS, FOUND_WITHIN_S, Outcome, undisturbed
 from tests.faults.kill_matrix import CASES, HEAD, UNPLAYED, page
@@ -50,6 +51,8 @@ def test_two_runs_of_one_campaign_at_once_double_nothing(tmp_path, checkpoint, e
     said = [one.communicate(timeout=kill_commands.PATIENCE_S)[0] for one in both]
     assert [one.returncode for one in both] == [0, 0], said
     assert lost_and_doubled(results(tmp_path / "lihop.duckdb"), expected) == (0, 0)
+    # One did the work, and the other found it there.
+    assert sorted(run["n_computed"] for run in queries.runs(tmp_path / "lihop.duckdb")) == [0, BATCHES]
 
 
 def test_what_is_lost_or_doubled_is_counted(expected):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from flows import collecting
 from flows.campaign import run_campaign, screen
+from flows.progress import SilentReporter, reporting
 from flows.running.plain import PlainSteps
 from flows.running.processes import BatchPool
 from flows.running.steps import WorkerLostError
@@ -86,7 +88,9 @@ class LosingSteps(RecordingSteps):
             path = Path(payload.candidates)
         else:
             path = Path(payload.folder) / f"{payload.stem}.candidates.parquet"
-        return {row.material_id for row in read_rows(path, Candidate)}
+        only = getattr(payload, "only", None)
+        rows = read_rows(path, Candidate)
+        return {row.material_id for row in rows if only in {None, row.structure_hash}}
 
 
 def test_a_material_that_kills_at_its_hops(bench):
@@ -101,12 +105,27 @@ def test_a_material_that_kills_at_its_hops(bench):
     assert retried.n_with_result == len(GOOD)
 
 
+class Counted(SilentReporter):
+    """Counts how many materials are through each stage."""
+
+    def __init__(self) -> None:
+        self.counts = Counter()
+
+    def advance(self, name, count):
+        self.counts[name] += count
+
+
 def test_a_material_that_kills_at_its_percolation(bench):
     write_good(bench.folder)
-    summary = run_campaign(bench.parameters(batch_size=1), LosingSteps(PercolateWork, "lif.cif"))
+    told = Counted()
+    # It is in one batch with others, which lose nothing.
+    with reporting(told):
+        summary = run_campaign(bench.parameters(batch_size=3), LosingSteps(PercolateWork, "lif.cif"))
     assert bench.reasons() == {"lif.cif": "worker_lost"}
     assert summary.n_with_result == len(GOOD) - 1
     assert summary.n_items == summary.n_with_result + sum(summary.failures.values())
+    assert told.counts["percolation"] == len(GOOD)
+    assert bench.screen().n_computed == 0
     retried = bench.screen(retry=("worker_lost",))
     assert (retried.n_computed, retried.n_with_result, retried.failures) == (1, len(GOOD), {})
 

@@ -80,8 +80,10 @@ class Workstation:
         return found
 
     def start(self, deployment: dict[str, Any], **parameters: object) -> str:
-        body = {"parameters": {"parameters": parameters}, "state": {"type": "SCHEDULED"}}
-        body["idempotency_key"] = uuid4().hex
+        """Start a run; without parameters, as its schedule would."""
+        body: dict[str, Any] = {"state": {"type": "SCHEDULED"}, "idempotency_key": uuid4().hex}
+        if parameters:
+            body["parameters"] = {"parameters": parameters}
         return str(self.ask("POST", f"/deployments/{deployment['id']}/create_flow_run", body)["id"])
 
     def run(self, identifier: str) -> dict[str, Any]:

@@ -115,6 +115,24 @@ def test_what_does_not_pass_ends_in_words(gate, make):
     assert gate.asked == insisting.ATTEMPTS
 
 
+def test_clients_that_a_store_slowed_down_do_not_come_back_together(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(insisting.time, "sleep", pauses.append)
+    first = []
+    for _ in range(50):
+
+        def slowed_down():
+            raise OSError("SlowDown")
+
+        pauses.clear()
+        with pytest.raises(FolderError):
+            insisting.insist(slowed_down, "s3://bucket")
+        assert len(pauses) == insisting.ATTEMPTS - 1
+        first.append(pauses[0])
+    assert insisting.FIRST_PAUSE_S / 2 <= min(first) < max(first) <= insisting.FIRST_PAUSE_S
+    assert max(first) - min(first) > insisting.FIRST_PAUSE_S / 4
+
+
 def test_who_is_refused_does_not_ask_again(gate, make):
     gate.faults = ["AccessDenied"] * 1000
     with pytest.raises(

@@ -21,13 +21,15 @@ from prefect.flow_engine import run_flow  # noqa: E402
 from prefect.states import Cancelled, Completed, Crashed, Pending, Running, Scheduled  # noqa: E402
 from prefect.testing.utilities import prefect_test_harness  # noqa: E402
 
-from flows import predict_flow  # noqa: E402
+from flows import predict_flow, train_flow  # noqa: E402
 from flows.orchestration import gpu_pool  # noqa: E402
 from flows.orchestration.deploying import deploy  # noqa: E402
 from flows.orchestration.gpu_pool import GpuPool, cancel, was_cancelled  # noqa: E402
 from flows.orchestration.living import say_that_it_lives  # noqa: E402
 from flows.orchestration.names import GPU, GPU_LIMIT, GPU_TAKEN, PREDICT, TAG, TAKEN_FOR_DEAD  # noqa: E402
 from flows.predict_flow import predict_barriers  # noqa: E402
+from flows.train_flow import train_barrier_model  # noqa: E402
+from flows.train_parameters import TrainParameters  # noqa: E402
 
 PATIENCE_S = 60.0
 DEAD = f"{TAKEN_FOR_DEAD} for 90 s: it or its worker was killed."
@@ -324,3 +326,110 @@ def test_a_prediction_waits_for_the_gpu_for_a_while(deployed, ask, client, monke
     assert state.is_failed()
     assert "OtherModelError" in state.message
     _until(lambda: client.read_global_concurrency_limit_by_name(GPU_LIMIT).active_slots == 0)
+
+
+def test_who_is_told_to_stop_has_it_cancelled(manned, ask, client, monkeypatch):
+    def interrupted(*_given):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(GpuPool, "_state", interrupted)
+    known = {run.id for run in _runs(client)}
+    with pytest.raises(KeyboardInterrupt):
+        GpuPool()(ask)
+    (run,) = [run for run in _runs(client) if run.id not in known]
+    assert _state_of(client, run).is_cancelled()
+
+
+FOUND = {
+    "path": "there", "name": "tiny", "model_digest": "d1", "n_training_hops": 3, "trained_on": "devi2025",
+    "accelerator": "cpu", "metrics": {},
+}  # fmt: skip
+
+
+@pytest.fixture
+def trained(client, monkeypatch):
+    """Train in no time; return how many places at the GPU were held by each training of this process."""
+    held = []
+
+    def train(*_given, **_named):
+        held.append(client.read_global_concurrency_limit_by_name(GPU_LIMIT).active_slots)
+        return FOUND
+
+    monkeypatch.setattr(train_flow, "train", train)
+    monkeypatch.setattr(gpu_pool, "LOOK_S", 0.05)
+    return held
+
+
+def _summaries(client, run_id):
+    of_it = {"flow_runs": {"id": {"any_": [str(run_id)]}}}
+    shown = client.request("POST", "/artifacts/filter", json=of_it).json()
+    return [one["data"] for one in shown if one["key"] == train_flow.SUMMARY]
+
+
+def _training(client, deployment):
+    """Return a run of a deployment, as its worker begins it, and its state in the end."""
+    planned = client.read_deployment_by_name(f"train-barrier-model/{deployment}")
+    run = client.create_flow_run_from_deployment(planned.id, tags=[TAG])
+    state = run_flow(train_barrier_model, flow_run=run, parameters=ASKED, return_type="state")
+    return run, state
+
+
+ASKED = {"parameters": TrainParameters(output="there")}
+
+
+def test_a_training_is_done_by_the_pool_and_shown_by_who_asked(manned, client, trained):
+    known = {run.id for run in _runs(client)}
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        asking = thread.submit(contextvars.copy_context().run, _training, client, "custom")
+
+        def asked():
+            return [run for run in _runs(client) if run.id not in known and run.parent_task_run_id]
+
+        (below,) = _until(asked, asking)
+        assert below.work_pool_name == GPU
+        assert below.parameters["parameters"]["training"] == "here"
+        given = {"parameters": TrainParameters.model_validate(below.parameters["parameters"])}
+        assert run_flow(
+            train_barrier_model, flow_run=below, parameters=given, return_type="state"
+        ).is_completed()
+        run, state = asking.result(PATIENCE_S)
+    assert state.is_completed()
+    # One training, with the GPU to itself.
+    assert trained == [1]
+    assert _summaries(client, run.id) == _summaries(client, below.id) != []
+
+
+def test_a_training_that_nobody_takes_is_done_here_and_holds_no_gpu(
+    deployed, client, trained, monkeypatch, caplog
+):
+    monkeypatch.setattr(gpu_pool, "FRESH_S", 0.0)
+    run, state = _training(client, "custom")
+    assert state.is_completed()
+    assert trained == [0]
+    (summary,) = _summaries(client, run.id)
+    assert "digest `d1`" in summary
+    assert "trained in this process: no worker of the pool" in caplog.text
+
+
+def test_a_training_that_somebody_cancels_is_not_done_here(manned, client, trained):
+    known = {run.id for run in _runs(client)}
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        asking = thread.submit(contextvars.copy_context().run, _training, client, "custom")
+
+        def asked():
+            return [run for run in _runs(client) if run.id not in known and run.parent_task_run_id]
+
+        (below,) = _until(asked, asking)
+        client.set_flow_run_state(below.id, Cancelled(message="enough"), force=True)
+        _, state = asking.result(PATIENCE_S)
+    assert state.is_cancelled()
+    assert "enough" in state.message
+    assert trained == []
+
+
+def test_a_training_at_the_gpu_asks_nobody(manned, client, trained):
+    known = {run.id for run in _runs(client)}
+    run, state = _training(client, "gpu")
+    assert state.is_completed()
+    assert trained == [1]
+    assert {one.id for one in _runs(client)} - known == {run.id}

@@ -15,11 +15,11 @@ from pydantic import BaseModel, ValidationError
 import flows
 from flows.inference import PredictParameters
 from flows.orchestration.deploying import POOLS
-from flows.orchestration.names import GPU, GPU_SLOT, PREDICT, TAG
+from flows.orchestration.names import CPU, GPU, GPU_SLOT, PREDICT, TAG, TRAIN
 from flows.orchestration.plan import planned
 from flows.parameters import ScreenParameters, SyncParameters
 from flows.predict_flow import predict
-from flows.train_flow import fit
+from flows.train_flow import fit, fit_without_gpu
 from flows.train_parameters import TrainParameters
 
 PLAN = list(planned())
@@ -93,7 +93,8 @@ def _fields(model):
 )
 def test_a_form_explains_itself(model, name, field):
     assert field.description, f"{model.__name__}.{name}"
-    assert model.model_json_schema()["properties"][name].get("title", field.title) is not None
+    # Of one that has none pydantic makes one out of its name.
+    assert field.title, f"{model.__name__}.{name}"
     # A factory's value would show as nothing in the form.
     assert field.default_factory is None
     assert not field.is_required()
@@ -108,9 +109,15 @@ def test_what_screenings_ask_for_is_there_and_goes_to_a_gpu():
         PredictParameters.model_validate(STEMS | {"stems": []})
 
 
+def test_trainings_are_asked_for_anywhere_and_done_at_a_gpu():
+    pools = {one.name: one.work_pool.name for one in PLAN if one.entrypoint.endswith(".train_barrier_model")}
+    assert pools == {"weekly": CPU, "custom": CPU, TRAIN.partition("/")[2]: GPU}
+
+
 def test_what_needs_a_gpu_holds_its_slot():
     """A prediction holds it by itself, for which see test_gpu_pool.py: by a tag it would wait without end."""
     assert fit.tags == {GPU_SLOT}
+    assert fit_without_gpu.tags == set()
     assert predict.tags == set()
 
 

@@ -22,12 +22,17 @@ from websockets.sync.client import connect
 
 from flows.orchestration.names import TAG
 from flows.orchestration.serving import _refuse_taken
+from models.locate import read_digest
 from tests.processes import lives
+from tests.servers.materials_project import KEY, World, serving
 from tests.servers.workstation import environment, workstation
 
 SMALL = {"limit": 2, "paths": "straight"}
 CRASHED_WITHIN_S = 240.0
 """Two minutes from the last heartbeat are what is promised; the rest is for a busy machine."""
+
+TRAINED_WITHIN_S = 600.0
+"""Most of it is describing hops."""
 
 RECORDS = """
 import json, sys, time
@@ -61,9 +66,14 @@ def _lihop(home, *arguments):
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory):
-    """Return a workstation that all tests of this file share; the last one stops it."""
-    with workstation(tmp_path_factory.mktemp("served")) as here:
-        yield here
+    """Return a workstation that all tests of this file share; the last one stops it.
+
+    The Materials Project that it knows is a server of the tests.
+    """
+    with serving(World(materials=6, max_sites=8)) as remote:
+        theirs = {"LIHOP_MP_ENDPOINT": remote.endpoint, "LIHOP_MP_API_KEY": KEY, "NO_PROXY": "127.0.0.1"}
+        with workstation(tmp_path_factory.mktemp("served"), variables=lambda own: own | theirs) as here:
+            yield here
 
 
 @pytest.mark.slow
@@ -150,11 +160,73 @@ class TestServed:
         (prediction,) = served.ask("POST", "/flow_runs/filter", asked)
         assert (prediction["state"]["type"], prediction["work_pool_name"]) == ("COMPLETED", "lihop-gpu")
         assert prediction["parent_task_run_id"] is not None
-        said = served.log_of(identifier)
-        assert max(line["level"] for line in said) <= 20
-        assert not any("Traceback" in line["message"] for line in said)
+        for one in (identifier, prediction["id"]):
+            _assert_quiet(served, one)
+        # Neither does the server say, nor a worker.
+        logs = list((served.root / "home" / "lihop-serve").glob("*.log"))
+        assert logs
+        assert [path.name for path in logs if "Traceback" in path.read_text()] == []
         # Nothing but the results: Prefect would copy the folder that the server was started in.
         assert {path.name for path in served.folder.iterdir()} == {"lihop.duckdb", "lihop.duckdb.work"}
+
+    def test_a_night_brings_what_is_new_and_screens_it(self, served):
+        """By the parameters of the deployment, as its schedule would."""
+        nightly = served.deployment("screen-cathodes", "nightly")
+        rows = []
+        for _ in range(2):
+            identifier = served.start(nightly)
+            run = served.over(identifier)
+            assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li mp materials"), served.logs()
+            _assert_quiet(served, identifier)
+            rows += _of_run(served, identifier, "status, n_candidates, n_computed, n_reused")
+        (_, count, computed, _), second = rows
+        assert computed == count > 0
+        assert second == ("completed", count, 0, count)
+        assert KEY not in served.logs()
+
+    def test_what_is_new_is_brought_without_a_screening(self, served):
+        identifier = served.start(served.deployment("sync-candidates", "custom"), database="synced.duckdb")
+        run = served.over(identifier)
+        assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li mp materials"), served.logs()
+        _assert_quiet(served, identifier)
+        with duckdb.connect(str(served.folder / "synced.duckdb"), read_only=True) as connection:
+            ((entries,),) = connection.execute("SELECT count(*) FROM source_entries").fetchall()
+            ((candidates,),) = connection.execute("SELECT count(*) FROM candidates").fetchall()
+        assert entries > 0
+        assert candidates == 0
+        asked = {"flow_runs": {"id": {"any_": [identifier]}}}
+        shown = served.ask("POST", "/artifacts/filter", asked)
+        assert {one["data"] for one in shown if one["type"] == "progress"} == {100.0}
+
+    def test_progress_moves(self, served):
+        identifier = served.start(
+            served.deployment("screen-cathodes", "custom"), workers=1, batch_size=1, database="moving.duckdb"
+        )
+        first = served.until(lambda: _progress(served, identifier))
+        assert first < 100
+        served.until(lambda: first < _progress(served, identifier) < 100)
+        assert served.run(identifier)["state"]["type"] == "RUNNING"
+        served.ask("POST", f"/flow_runs/{identifier}/set_state", {"state": {"type": "CANCELLING"}})
+        served.until(lambda: served.run(identifier)["state"]["type"] == "CANCELLED")
+
+    @pytest.mark.data
+    def test_a_model_is_trained_in_the_gpu_pool(self, served, devi2025_dir):
+        tiny = {"members": 1, "epochs": 1, "trees": 10, "calibration_folds": 2, "calibration_members": 1}
+        identifier = served.start(
+            served.deployment("train-barrier-model", "custom"),
+            output="tiny", accelerator="cpu", data_dir=str(devi2025_dir.parent), settings=tiny,
+        )  # fmt: skip
+        run = served.over(identifier, TRAINED_WITHIN_S)
+        assert run["state"]["type"] == "COMPLETED", served.logs()
+        gpu = served.deployment("train-barrier-model", "gpu")["id"]
+        (below,) = served.ask("POST", "/flow_runs/filter", {"flow_runs": {"deployment_id": {"any_": [gpu]}}})
+        assert (below["state"]["type"], below["work_pool_name"]) == ("COMPLETED", "lihop-gpu")
+        digest = read_digest(served.folder / "tiny")
+        for one in (identifier, below["id"]):
+            _assert_quiet(served, one)
+            asked = {"flow_runs": {"id": {"any_": [one]}}}
+            shown = {one["key"]: one["data"] for one in served.ask("POST", "/artifacts/filter", asked)}
+            assert digest in shown["training-summary"]
 
     def test_deploying_again_changes_nothing(self, served):
         def there():
@@ -190,7 +262,7 @@ class TestServed:
         done = deploy()
         assert "screen-cathodes/nightly: 0 2 * * * UTC" in done.stdout
         assert there() == before
-        assert [len(row["schedules"]) for row in before[0]] == [0, 0, 1, 0, 0, 1]
+        assert [len(row["schedules"]) for row in before[0]] == [0, 0, 1, 0, 0, 0, 1]
         assert before[2] == ["lihop-cpu", "lihop-gpu"]
 
     def test_a_schedule_fires_by_itself(self, served):
@@ -318,6 +390,27 @@ def test_it_takes_all_with_it_when_it_is_killed(tmp_path):
             assert time.monotonic() < end, left
             time.sleep(0.2)
         _refuse_taken(here.port)
+
+
+def _assert_quiet(served, identifier):
+    """See that the log of a run has something to say, and nothing to worry about."""
+    said = served.log_of(identifier)
+    assert said
+    assert [line["message"] for line in said if line["level"] > 20 or "Traceback" in line["message"]] == []
+
+
+def _of_run(served, identifier, columns):
+    """Return columns of a run's row in the database."""
+    with duckdb.connect(str(served.folder / "lihop.duckdb"), read_only=True) as connection:
+        asked = f"SELECT {columns} FROM runs WHERE run_id LIKE ?"
+        return connection.execute(asked, [f"%-{UUID(identifier).hex[-8:]}"]).fetchall()
+
+
+def _progress(served, identifier):
+    """Return how many per cent of a screening's materials are featurized, or nothing before the first."""
+    shown = served.ask("POST", "/artifacts/filter", {"flow_runs": {"id": {"any_": [identifier]}}})
+    (found,) = [one["data"] for one in shown if one["key"] == "progress-hops-and-descriptors"] or [None]
+    return found
 
 
 def _begin_elsewhere(served, identifier):

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 import pytest
 
-from flows.orchestration.showing import AFTER_FAILURE_S, INTERVAL_S, ProgressArtifacts
+from flows.orchestration.showing import AFTER_FAILURE_S, INTERVAL_S, ProgressArtifacts, interval_s
 from flows.progress import SilentReporter, Together
 
 
@@ -86,6 +86,10 @@ def test_it_is_changed_seldom_and_once_more_at_the_end(shown, wall, clock):
     told = len(wall.calls)
     shown.show(last=True)
     assert len(wall.calls) == told
+
+
+def test_a_long_run_changes_it_less_often():
+    assert [interval_s(elapsed_s) for elapsed_s in (0.0, 40.0, 100.0, 1e5)] == [2.0, 2.0, 5.0, 10.0]
 
 
 def test_stages_do_not_wait_for_each_other(shown, wall):
