@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import os
-import signal
-import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from ipaddress import ip_address
 from pathlib import Path
 from uuid import uuid4
@@ -22,7 +19,7 @@ from flows.orchestration.errors import OrchestrationError
 from flows.parameters import ScreenParameters
 from flows.running import pools
 from flows.running.on_dask import DaskPool
-from flows.running.on_ray import ALONE, SETTINGS, RayPool
+from flows.running.on_ray import RayPool
 from flows.running.pools import MissingRunnerError, pool_of
 from flows.running.processes import BatchPool
 from flows.running.steps import PoolClosedError, WorkerLostError
@@ -30,7 +27,7 @@ from flows.running.threads import ThreadPool
 from storage import queries
 from tests.campaigns import GOOD, Bench, assert_same, write_cif, write_good
 from tests.children import die, double
-from tests.processes import descendants, lives, with_variable
+from tests.processes import descendants, with_variable
 from tests.servers.workstation import free_port
 
 CLUSTERS = ("dask", "ray")
@@ -98,42 +95,6 @@ def dask_cluster(folder):
             process.wait(60)
 
 
-@contextmanager
-def ray_cluster(folder):
-    """Start a head as people do; yield its address."""
-    port = free_port()
-    environment = os.environ | SETTINGS | ALONE | {"PYTHONPATH": str(ROOT)}
-    # Ray's sockets lie below it, whose paths must be short.
-    with tempfile.TemporaryDirectory(prefix="ray-") as short:
-        command = [
-            sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--node-ip-address",
-            "127.0.0.1", "--port", str(port), "--num-cpus", "2", "--include-dashboard", "false",
-            "--temp-dir", short,
-        ]  # fmt: skip
-        head = subprocess.Popen(
-            command, env=environment, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
-        )
-        try:
-            until = time.monotonic() + 120
-            while not _listens(port):
-                assert head.poll() is None
-                assert time.monotonic() < until
-                time.sleep(0.2)
-            yield f"127.0.0.1:{port}"
-        finally:
-            started = descendants(head.pid)
-            head.terminate()
-            head.wait(60)
-            for pid in filter(lives, started):
-                with suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
-
-
-def _listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
 def gone(pids):
     """Wait until these processes have ended."""
     until = time.monotonic() + 60
@@ -193,10 +154,9 @@ def test_a_cluster_of_its_own_listens_to_this_machine_alone(kind, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("runner", "cluster"), [("dask", dask_cluster), ("ray", ray_cluster)])
-def test_a_cluster_that_is_there_gives_the_same_tables(bench, reference, tmp_path, runner, cluster):
-    with cluster(tmp_path) as address:
-        screened(asked(bench, runner=runner, scheduler=address))
+def test_a_scheduler_that_is_there_gives_the_same_tables(bench, reference, tmp_path):
+    with dask_cluster(tmp_path) as address:
+        screen(asked(bench, runner="dask", scheduler=address))
     assert_same(bench.tables(), reference)
 
 

@@ -176,7 +176,7 @@ class TestServed:
         for _ in range(2):
             identifier = served.start(nightly)
             run = served.over(identifier)
-            assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li mp materials"), served.logs()
+            assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li mp electrodes"), served.logs()
             _assert_quiet(served, identifier)
             rows += _of_run(served, identifier, "status, n_candidates, n_computed, n_reused")
         (_, count, computed, _), second = rows
@@ -187,7 +187,7 @@ class TestServed:
     def test_what_is_new_is_brought_without_a_screening(self, served):
         identifier = served.start(served.deployment("sync-candidates", "custom"), database="synced.duckdb")
         run = served.over(identifier)
-        assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li mp materials"), served.logs()
+        assert (run["state"]["type"], run["name"]) == ("COMPLETED", "Li mp electrodes"), served.logs()
         _assert_quiet(served, identifier)
         with duckdb.connect(str(served.folder / "synced.duckdb"), read_only=True) as connection:
             ((entries,),) = connection.execute("SELECT count(*) FROM source_entries").fetchall()
