@@ -33,6 +33,7 @@ class LimitServer:
         self.given: list[str] = []
         self.refused = threading.Event()
         self.renewed = threading.Event()
+        self.asked: list[str] = []
         self._hangs: tuple[str, threading.Event] | None = None
         self._lock = threading.Lock()
         self._port = 0
@@ -53,6 +54,7 @@ class LimitServer:
 
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"] or 0))
+                owner.asked.append(self.path.rpartition("/")[2])
                 owner.hang(self.path)
                 self._tell(*owner.change(self.path, json.loads(body or b"{}")))
 

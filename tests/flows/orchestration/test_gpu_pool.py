@@ -377,7 +377,9 @@ def _training(client, deployment):
 ASKED = {"parameters": TrainParameters(output="there")}
 
 
-def test_a_training_is_done_by_the_pool_and_shown_by_who_asked(manned, client, trained):
+@contextmanager
+def _asking_for_training(client):
+    """Ask in a thread; yield the answer to come and the run that the pool is to do."""
     known = {run.id for run in _runs(client)}
     with ThreadPoolExecutor(max_workers=1) as thread:
         asking = thread.submit(contextvars.copy_context().run, _training, client, "custom")
@@ -386,6 +388,11 @@ def test_a_training_is_done_by_the_pool_and_shown_by_who_asked(manned, client, t
             return [run for run in _runs(client) if run.id not in known and run.parent_task_run_id]
 
         (below,) = _until(asked, asking)
+        yield asking, below
+
+
+def test_a_training_is_done_by_the_pool_and_shown_by_who_asked(manned, client, trained):
+    with _asking_for_training(client) as (asking, below):
         assert below.work_pool_name == GPU
         assert below.parameters["parameters"]["training"] == "here"
         given = {"parameters": TrainParameters.model_validate(below.parameters["parameters"])}
@@ -412,14 +419,7 @@ def test_a_training_that_nobody_takes_is_done_here_and_holds_no_gpu(
 
 
 def test_a_training_that_somebody_cancels_is_not_done_here(manned, client, trained):
-    known = {run.id for run in _runs(client)}
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        asking = thread.submit(contextvars.copy_context().run, _training, client, "custom")
-
-        def asked():
-            return [run for run in _runs(client) if run.id not in known and run.parent_task_run_id]
-
-        (below,) = _until(asked, asking)
+    with _asking_for_training(client) as (asking, below):
         client.set_flow_run_state(below.id, Cancelled(message="enough"), force=True)
         _, state = asking.result(PATIENCE_S)
     assert state.is_cancelled()

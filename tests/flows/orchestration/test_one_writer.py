@@ -46,6 +46,7 @@ def server(only_server, monkeypatch):
     only_server.given.clear()
     only_server.refused.clear()
     only_server.renewed.clear()
+    only_server.asked.clear()
     return only_server
 
 
@@ -105,12 +106,21 @@ def test_a_long_transaction_keeps_its_place(server, monkeypatch):
 
 
 def test_a_renewal_that_hangs_holds_up_no_end(server, monkeypatch, told):
+    from prefect.client.orchestration import get_client
+
     monkeypatch.setattr(leases, "LEASE_S", 0.3)
-    with server.hanging("/leases/"), one_writer():
-        assert server.renewed.wait(60)
-        monkeypatch.setattr(leases, "LEAVE_S", 0.01)
-    assert server.lease is None
-    assert told.messages == []
+    monkeypatch.setattr(leases, "LEAVE_S", 0.01)
+
+    def patient(_answer_s):
+        """Whoever waited for this client's answer would wait for longer than a test may take."""
+        return get_client(sync_client=True, httpx_settings={"timeout": 3600.0})
+
+    monkeypatch.setattr(leases, "_client", patient)
+    with server.hanging("/leases/"):
+        with one_writer():
+            assert server.renewed.wait(60)
+        assert server.lease is None
+        assert told.messages == []
 
 
 def test_a_server_that_hangs_holds_up_no_end(server, told):
@@ -119,6 +129,7 @@ def test_a_server_that_hangs_holds_up_no_end(server, told):
     # Its place is free when the lease runs out.
     assert server.lease is not None
     assert "could not be given back (ReadTimeout)" in told.messages[0]
+    assert server.asked == ["increment-with-lease", "decrement-with-lease"]
 
 
 def test_a_server_that_hangs_holds_up_no_beginning(server, monkeypatch, told):
@@ -126,6 +137,7 @@ def test_a_server_that_hangs_holds_up_no_beginning(server, monkeypatch, told):
     with server.hanging("increment"), one_writer():
         pass
     assert "could not be held (ReadTimeout)" in told.messages[0]
+    assert server.asked == ["increment-with-lease"]
 
 
 def test_a_server_that_is_away_is_waited_for_once(server, monkeypatch, tmp_path, told):
