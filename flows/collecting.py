@@ -8,17 +8,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING
 
-from flows.context import BLOCK, blocks, over_pool, record_batch
+from flows.context import over_pool, record_batch
+from flows.merging import left_out, merge
 from flows.progress import reporter
 from flows.pulling import entry_key, limit_key
 from flows.sources import cleaning_settings, make_source
 from flows.stored import StoredSource
 from flows.syncing import bring_up
 from storage.records import Failure, Reason, Stage, StageResult
-from tasks.batches import failure_of
-from tasks.candidates.cleaning_duplicates import MERGED_VOLUME_TOLERANCE, merge_duplicates
 from tasks.candidates.cleaning_state import states_of
-from tasks.candidates.source import RejectedError
 from tasks.stage_keys import candidate_key, digest_of
 from tasks.workers import Batch, PrepareWork, prepare_batch, stem_of, write_rows
 
@@ -29,7 +27,6 @@ if TYPE_CHECKING:
     from flows.syncing import Cited
     from storage.errors import ShardError
     from storage.heads import Head
-    from storage.records import Candidate
     from tasks.candidates.cleaning import CleaningSettings
     from tasks.candidates.source import Source, SourceItem
 
@@ -123,7 +120,7 @@ def _collect(
     failures = [
         row for row in context.recorder.rows_under(Failure, keys) if row.reason is not Reason.DUPLICATE
     ]
-    kept, merged = _merge(context, rows)
+    kept, merged = merge(context, rows)
     kept, cut = _cut(context, kept)
     return kept, failures + merged + cut
 
@@ -222,67 +219,6 @@ def _forget_limit(context: Context, keys: Sequence[str]) -> None:
         context.recorder.record(healed=over)
 
 
-def _merge(context: Context, rows: Sequence[Head]) -> tuple[list[Head], list[Failure]]:
-    """Keep one candidate of each material, and say of the others which one stands for them."""
-    keys = _material_keys(context, rows)
-    kept: dict[str, Head] = {}
-    others: dict[str, set[str]] = {}
-    merged: list[Head] = []
-    failures: list[Failure] = []
-    for row in rows:
-        key = keys[row.structure_hash]
-        # Those of a merged material go again when it no longer is the same one.
-        candidate = replace(row, material_key=key, other_ids=row.own_ids)
-        if key in kept:
-            merged.append(candidate)
-            others[key] |= {row.material_id, *(row.own_ids or ())}
-            message = (
-                f"{row.material_id} is the same material as {kept[key].material_id} (one structure, volumes "
-                f"per atom within {MERGED_VOLUME_TOLERANCE:.0%}), which has the result"
-            )
-            failures.append(_left_out(candidate, Reason.DUPLICATE, message, row.stage_key))
-        else:
-            kept[key] = candidate
-            others[key] = set(row.own_ids or ())
-    for key, candidate in kept.items():
-        ids = sorted(others[key] - {candidate.material_id})
-        kept[key] = replace(candidate, other_ids=tuple(ids) or None)
-    known = {row.key[:3]: row for row in rows}
-    changed = [row for row in [*kept.values(), *merged] if row != known[row.key[:3]]]
-    for block in blocks(changed):
-        context.recorder.record(rows=_with_merged(context, block))
-    return list(kept.values()), failures
-
-
-def _material_keys(context: Context, rows: Sequence[Head]) -> dict[str, str]:
-    """Return for each structure the one that stands for its material; structures are read block by block."""
-    alike: dict[tuple[str, str, str], list[Head]] = {}
-    for row in rows:
-        alike.setdefault((row.formula, row.working_ion, row.state), []).append(row)
-    keys = {row.structure_hash: row.structure_hash for row in rows}
-    doubtful: list[Head] = []
-    for some in alike.values():
-        if len({row.structure_hash for row in some}) > 1:
-            doubtful += some
-        if len(doubtful) >= BLOCK:
-            keys |= merge_duplicates(context.whole(doubtful))
-            doubtful = []
-    return keys | merge_duplicates(context.whole(doubtful))
-
-
-def _with_merged(context: Context, heads: Sequence[Head]) -> list[Candidate]:
-    """Return whole candidates with what merging found out of them."""
-    return [
-        row.model_copy(
-            update={
-                "material_key": head.material_key,
-                "other_ids": None if head.other_ids is None else list(head.other_ids),
-            }
-        )
-        for head, row in zip(heads, context.whole(heads), strict=True)
-    ]
-
-
 def _cut(context: Context, kept: list[Head]) -> tuple[list[Head], list[Failure]]:
     """Keep the limit also where one file held several materials."""
     limit = context.parameters.limit
@@ -291,10 +227,6 @@ def _cut(context: Context, kept: list[Head]) -> tuple[list[Head], list[Failure]]
         return kept, []
     message = "{} was left out by --limit {}; raise it to screen more"
     return kept[:limit], [
-        _left_out(row, Reason.LIMIT, message.format(row.material_id, limit), _row_limit_key(row))
+        left_out(row, Reason.LIMIT, message.format(row.material_id, limit), _row_limit_key(row))
         for row in kept[limit:]
     ]
-
-
-def _left_out(row: Head, reason: Reason, message: str, stage_key: str) -> Failure:
-    return failure_of(RejectedError(reason, message), row, Stage.CANDIDATES, stage_key)

@@ -7,10 +7,13 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
+from tasks.candidates import cleaning_duplicates
 from tasks.descriptors import assemble
 from tasks.hops import bvse, network, path, percolation, relaxed_path, sites
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from tasks.candidates.source import SourceItem
 
 
@@ -79,6 +82,17 @@ class PercolationSettings:
 def candidate_key(item: SourceItem, cleaning_digest: str) -> str:
     """Return the key of what one source item becomes; two items of equal content keep their own names."""
     return digest_of("candidates", item.source, item.item_id, item.digest, cleaning_digest)
+
+
+def merging_key(answers: Sequence[tuple[str, str]]) -> str:
+    """Return the key of which of some structures are one material, the answer being part of it.
+
+    Parameters
+    ----------
+    answers : sequence of tuple of str
+        Hash of each structure, in the order in which they were compared, and of the one that stands for it.
+    """
+    return digest_of("merging", cleaning_duplicates.STAGE_VERSION, [list(pair) for pair in answers])
 
 
 def prediction_key(hops_key: str, model_digest: str) -> str:

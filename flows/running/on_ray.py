@@ -7,6 +7,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from flows.orchestration.errors import OrchestrationError
 from flows.running.closing import ClosingPool
 from flows.running.steps import PoolClosedError, WorkerLostError
 
@@ -26,10 +27,20 @@ SETTINGS = {
 }
 """Read by Ray when it is imported or started."""
 
-# Ray has no password. Else it listens on all networks of this machine, also when it is told the address
-# 127.0.0.1, and runs what anybody sends; what it spares other systems' users, it spares ours too.
+# Else it listens on all networks of this machine, also when it is told the address 127.0.0.1; what it spares
+# other systems' users, it spares ours too.
 ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Beside these, for a cluster of our own."""
+
+# Of twenty, each of which may take ten seconds.
+THERE = {"RAY_NUM_REDIS_GET_RETRIES": "3"}
+"""Beside these, for a cluster that is there: how often it is asked before it is taken for missing."""
+
+REFUSED = (
+    "no Ray cluster takes work at {}: {}. Is `ray start --head` at work there? One that asks for a token "
+    "wants RAY_AUTH_MODE=token here, and its token in RAY_AUTH_TOKEN or ~/.ray/auth_token; one that was "
+    "started with RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0, for its own machine alone, wants that here too"
+)
 
 
 class RayPool(ClosingPool):
@@ -49,13 +60,20 @@ class RayPool(ClosingPool):
         super().__init__(workers)
         self.scheduler = scheduler
         self._remote: Any = None
+        self._refusal: OrchestrationError | None = None
         # Processes that Ray starts end with the thread that started them, so that one is kept for it.
         self._keeper = ThreadPoolExecutor(1, thread_name_prefix="lihop-ray")
-        for name, value in (SETTINGS | (ALONE if scheduler is None else {})).items():
+        for name, value in (SETTINGS | (ALONE if scheduler is None else THERE)).items():
             os.environ.setdefault(name, value)
 
     def run(self, call: Callable[[P], R], payload: P) -> R:
-        """Run a function of a module that workers can import, and wait for it; errors are those of `Pool`."""
+        """Run a function of a module that workers can import, and wait for it; errors are those of `Pool`.
+
+        Raises
+        ------
+        OrchestrationError
+            When no cluster takes work at the address that was given.
+        """
         import ray
         from ray import exceptions
 
@@ -79,6 +97,9 @@ class RayPool(ClosingPool):
 
     def _connected(self) -> Any:  # noqa: ANN401 - Ray's remote functions have no types
         self._refuse_when_closed()
+        if self._refusal is not None:
+            # Other batches wait for this one's turn, and would ask as long again.
+            raise self._refusal
         if self._remote is None:
             self._remote = self._keeper.submit(self._started).result()
         return self._remote
@@ -88,9 +109,16 @@ class RayPool(ClosingPool):
 
         quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
         if self.scheduler is None:
-            ray.init(num_cpus=self.workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet)
+            # Without "local" it would join one that someone else has at work here, or had.
+            ray.init(
+                "local", num_cpus=self.workers, include_dashboard=False, _node_ip_address="127.0.0.1", **quiet
+            )
         else:
-            ray.init(self.scheduler, **quiet)
+            try:
+                ray.init(self.scheduler, **quiet)
+            except (ConnectionError, ray.exceptions.AuthenticationError) as error:
+                self._refusal = OrchestrationError(REFUSED.format(self.scheduler, error))
+                raise self._refusal from error
         # A batch whose process died is split by us, not tried again as it was.
         return ray.remote(num_cpus=1, max_retries=0)(_made)
 

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 
     from storage.records import Candidate
 
+STAGE_VERSION = 1
+"""Counted up when other structures are taken for one material than before: all are compared again then."""
+
 MERGED_VOLUME_TOLERANCE = 0.05
 """Most by which the larger volume per atom of two duplicates exceeds the smaller, relative to the smaller."""
 

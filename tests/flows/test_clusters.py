@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
 from uuid import uuid4
@@ -27,10 +28,11 @@ from flows.running.threads import ThreadPool
 from storage import queries
 from tests.campaigns import GOOD, Bench, assert_same, write_cif, write_good
 from tests.children import die, double
-from tests.processes import descendants, with_variable
+from tests.processes import descendants, until, with_variable
 from tests.servers.workstation import free_port
 
 CLUSTERS = ("dask", "ray")
+TOKEN = "0123456789abcdef" * 4
 ROOT = Path(__file__).resolve().parents[2]
 LISTENS = """
 import sys
@@ -95,11 +97,46 @@ def dask_cluster(folder):
             process.wait(60)
 
 
+@contextmanager
+def ray_cluster(folder):
+    """Start a head as people do, which listens to this machine alone; yield its address.
+
+    Ray looks for the token in the home folder, and does not end with the process that started it.
+    """
+    port, run = free_port(), uuid4().hex
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "LIHOP_TESTS_RUN": run}
+    environment |= {
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": TOKEN,
+    }
+    command = [sys.executable, "-m", "ray.scripts.scripts", "start", "--head", "--block", "--num-cpus", "2"]
+    command += ["--node-ip-address", "127.0.0.1", "--port", str(port), "--disable-usage-stats"]
+    # Any free ports: those that it else would take lie where the others' may be.
+    command += ["--min-worker-port", "0", "--max-worker-port", "0", "--dashboard-agent-listen-port", "0"]
+    command += ["--include-dashboard", "false"]
+    log = folder / "ray.log"
+    with log.open("wb") as told:
+        head = subprocess.Popen(
+            command, env=environment, cwd=folder, stdin=subprocess.DEVNULL, stdout=told, stderr=told
+        )
+    try:
+        until(lambda: "Ray runtime started" in log.read_text() or head.poll() is not None)
+        assert head.poll() is None, log.read_text()
+        yield f"127.0.0.1:{port}"
+    finally:
+        head.terminate()
+        head.wait(60)
+        for left in with_variable("LIHOP_TESTS_RUN", run):
+            with suppress(ProcessLookupError):
+                os.kill(left, signal.SIGKILL)
+
+
 def gone(pids):
     """Wait until these processes have ended."""
-    until = time.monotonic() + 60
+    end = time.monotonic() + 60
     while left := pids & descendants(os.getpid()):
-        assert time.monotonic() < until, left
+        assert time.monotonic() < end, left
     return True
 
 
@@ -122,9 +159,9 @@ def screened(parameters, *, lethal=False):
         timeout=400,
     )
     assert done.returncode == 0, done.stderr
-    until = time.monotonic() + 60
+    end = time.monotonic() + 60
     while with_variable("LIHOP_TESTS_RUN", run):
-        assert time.monotonic() < until, "processes are left behind"
+        assert time.monotonic() < end, "processes are left behind"
 
 
 @pytest.mark.slow
@@ -134,10 +171,9 @@ def test_a_cluster_of_its_own_gives_the_same_tables(bench, reference, runner):
     assert_same(bench.tables(), reference)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("kind", [DaskPool, RayPool])
-def test_a_cluster_of_its_own_listens_to_this_machine_alone(kind, tmp_path):
-    script = tmp_path / "listens.py"
+def heard_by(kind, folder):
+    """Compute on a cluster of our own, in a process of its own; return the addresses that it listens to."""
+    script = folder / "listens.py"
     script.write_text(LISTENS)
     done = subprocess.run(
         [sys.executable, script, kind.__module__, kind.__name__],
@@ -148,7 +184,13 @@ def test_a_cluster_of_its_own_listens_to_this_machine_alone(kind, tmp_path):
         timeout=400,
     )
     assert done.returncode == 0, done.stderr
-    heard = [ip_address(line.removeprefix("::ffff:")) for line in done.stdout.splitlines()]
+    return [ip_address(line.removeprefix("::ffff:")) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", [DaskPool, RayPool])
+def test_a_cluster_of_its_own_listens_to_this_machine_alone(kind, tmp_path):
+    heard = heard_by(kind, tmp_path)
     assert heard
     assert [ip for ip in heard if not ip.is_loopback] == []
 
@@ -157,6 +199,24 @@ def test_a_cluster_of_its_own_listens_to_this_machine_alone(kind, tmp_path):
 def test_a_scheduler_that_is_there_gives_the_same_tables(bench, reference, tmp_path):
     with dask_cluster(tmp_path) as address:
         screen(asked(bench, runner="dask", scheduler=address))
+    assert_same(bench.tables(), reference)
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_that_is_there_gives_the_same_tables(bench, reference, tmp_path, monkeypatch):
+    with ray_cluster(tmp_path) as address:
+        # Ray would join the one that is there.
+        assert heard_by(RayPool, tmp_path)
+        parameters = asked(bench, runner="ray", scheduler=address)
+        monkeypatch.setenv("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
+        monkeypatch.setenv("RAY_AUTH_MODE", "token")
+        monkeypatch.setenv("RAY_AUTH_TOKEN", "f" * 64)
+        with pytest.raises(
+            AssertionError, match=rf"no Ray cluster takes work at {address}: .* RAY_AUTH_TOKEN"
+        ):
+            screened(parameters)
+        monkeypatch.setenv("RAY_AUTH_TOKEN", TOKEN)
+        screened(parameters)
     assert_same(bench.tables(), reference)
 
 
