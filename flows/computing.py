@@ -16,6 +16,7 @@ from flows.context import BLOCK, blocks, over_pool, record_batch
 from flows.inference import PredictParameters, in_groups
 from flows.planning import Plan, barriers_of, is_whole, plan
 from flows.progress import reporter
+from flows.running.window import at_once, several
 from storage.errors import ShardError
 from storage.folders import place
 from storage.quarantine import sift
@@ -135,6 +136,7 @@ class Pass:
         self.loading = loading
         self.spoilt: list[Spoilt] = []
         self._members: dict[str, Sequence[Head]] = {}
+        self._at_once = 1
 
     def run(
         self,
@@ -145,6 +147,7 @@ class Pass:
         """Featurize chunks of candidates, and work out percolation of these and of batches that are known."""
         self._members |= known
         context = self.context
+        self._at_once = at_once(len(chunks) + len(known), context.parameters.workers)
         work = [self._predicted_before(batch) for batch in _known(known) if batch.stem in predicted]
         rest = (batch for batch in _known(known) if batch.stem not in predicted)
         # Closed at once when something goes wrong: what is predicted elsewhere is given up then.
@@ -213,7 +216,8 @@ class Pass:
         elsewhere = self.context.elsewhere
         described = (batch for batch in batches if self._is_described(batch))
         if elsewhere is None:
-            yield from self._through(described, self._predict_here)
+            for some in several(described, self._at_once):
+                yield from self._through(some, self._predict_together(some))
             return
         with closing(in_groups(described, elsewhere, self._asked_elsewhere)) as groups:
             for group, refusal in groups:
@@ -256,9 +260,22 @@ class Pass:
 
     def _predict_here(self, batch: Batch) -> Sequence[ShardInfo]:
         """Predict the barriers of a batch in this process."""
+        return self._predict_together([batch])(batch)
+
+    def _predict_together(self, batches: Sequence[Batch]) -> Callable[[Batch], Sequence[ShardInfo]]:
+        """Predict the barriers of some batches in one step; return a function that tells of each."""
         context = self.context
         predict = partial(predict_batch, folder=context.folder, checkpoint=self.loading.result())
-        return context.steps.here("predict", predict, batch.stem).shards
+        stems = [batch.stem for batch in batches]
+        found = dict(zip(stems, context.steps.here("predict", partial(_each, predict), stems), strict=True))
+
+        def shards_of(batch: Batch) -> Sequence[ShardInfo]:
+            of_batch = found[batch.stem]
+            if isinstance(of_batch, ShardError):
+                raise of_batch
+            return of_batch.shards
+
+        return shards_of
 
     def _predicted_there(self, batch: Batch) -> Sequence[Path | RemoteFile | ShardInfo]:
         """Return the shards of what somebody else predicted; where they are not to be seen, predict here."""
@@ -272,6 +289,17 @@ class Pass:
         is_whole(self.context, stem)
         sift([path for path in read if path.exists()], self.context.recorder.paths.quarantine)
         self.spoilt.append(Spoilt(self._members[stem], stage, error))
+
+
+def _each(predict: Callable[[str], Batch], stems: Sequence[str]) -> list[Batch | ShardError]:
+    """Predict one batch after another; return what came of each, or why its descriptors cannot be trusted."""
+    found: list[Batch | ShardError] = []
+    for stem in stems:
+        try:
+            found.append(predict(stem))
+        except ShardError as error:
+            found.append(error)
+    return found
 
 
 def _featurize_work(context: Context, candidates: Sequence[Candidate]) -> FeaturizeWork:

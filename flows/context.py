@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from flows.running.steps import WorkerLostError
+from flows.running.window import SHARE
 from models.locate import find_checkpoint, read_digest
 from storage.errors import ShardError, StorageError
 from storage.heads import Head
@@ -31,8 +32,8 @@ BLOCK = 512
 
 MOST_NAMED = 10
 
-LIGHT, SHARE = 4, 4
-"""How many times larger than others light batches may be, and how many each worker gets at least."""
+LIGHT = 4
+"""How many times larger than others light batches may be."""
 
 
 class Keyed(Protocol):

@@ -20,29 +20,26 @@ class Parcel:
 
     Parameters
     ----------
-    pool : object, optional
-        With a method `run(call, payload)`; left out, the call is made right here.
     call : callable
         A function of one argument.
     payload : object
         Its argument.
     """
 
-    pool: Any
     call: Callable[[Any], Any]
     payload: Any
     found: Any = None
 
     def deliver(self) -> None:
         """Make the call and keep what it returns."""
-        self.found = self.call(self.payload) if self.pool is None else self.pool.run(self.call, self.payload)
+        self.found = self.call(self.payload)
 
 
 # Callers quote what they pass, and Prefect unwraps it: hence no narrower types than Any. Our stage keys say
 # what need not be computed again; Prefect's cache would only hash the payload for nothing.
 @task(name="batch", task_run_name="{stage} {number}", cache_policy=NO_CACHE, persist_result=False)
 def run_in_pool(stage: str, number: int, parcel: Any) -> None:  # noqa: ANN401, ARG001 - named for the UI
-    """Run one batch in the pool and wait for it."""
+    """Run some batches in the pool and wait for them."""
     parcel.deliver()
 
 

@@ -17,7 +17,7 @@ from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from flows.bench.measure import OURS, BenchError, Case, Unit, summarise
-from flows.bench.peak import own_memory_mb, peak_mb
+from flows.bench.peak import forget_peak, own_memory_mb, peak_mb
 from flows.bench.variants import METALS, write_variants
 from flows.campaign import run_campaign
 from flows.computing import HOPS
@@ -42,6 +42,9 @@ MORE_METALS = (
 """With these there are enough materials in cells of sensible sizes; whether they exist does not matter."""
 
 LOOK_S = 1.0
+
+PLANNING, RANKING = "merging and planning", "ranking and publishing"
+"""What is done before the first batch is described, and after the last one is through."""
 
 
 def bench(settings: BenchSettings) -> BenchResult:
@@ -72,6 +75,7 @@ def bench(settings: BenchSettings) -> BenchResult:
             "growth_kb_per_material": 1000 * (peaks[OURS] - peaks[FEWER]) / max(1, many - many // PARTS),
             "own_memory_mb_by_tenths_featurized": ours["by_parts"],
             "own_memory_mb_after": ours["after_mb"],
+            "peak_mb_by_stage": {name: one["peaks_mb"] for name, one in found.items()},
         },
         notes=[
             f"{many} structures, small reference cathodes with other metals in cells of other sizes, on "
@@ -79,6 +83,8 @@ def bench(settings: BenchSettings) -> BenchResult:
             "median are the peaks of the flow's own process, the model and all libraries included",
             "own memory: what is in no file (RssAnon), the median of each tenth of the way through "
             "featurizing and predicting",
+            "peaks by stage: the most until a batch of that stage was through, since the one before; what "
+            "comes before the first, and after the last, under names of their own",
         ],
     )
 
@@ -103,7 +109,7 @@ def _screened(folder: Path, structures: Path, materials: int, model: str) -> dic
 
 @dataclass
 class Watch(SilentReporter):
-    """Notes how much memory there is as a stage goes on.
+    """Notes how much memory there is as a stage goes on, and the most that each stage took.
 
     Parameters
     ----------
@@ -111,21 +117,31 @@ class Watch(SilentReporter):
         Materials of the stage.
     seen : list of tuple
         How many were done, and the memory then in MB.
+    peaks_mb : dict of str to float
+        The most memory of each stage.
     """
 
     done: int = 0
     total: int = 0
     seen: list[tuple[int, float]] = field(default_factory=list)
+    peaks_mb: dict[str, float] = field(default_factory=dict)
 
     def stage(self, name: str, total: int) -> None:
         """Take the number of materials."""
         if name == HOPS:
+            self.note_peak(PLANNING)
             self.total = total
 
     def advance(self, name: str, count: int) -> None:
         """Count."""
+        self.note_peak(name)
         if name == HOPS:
             self.done += count
+
+    def note_peak(self, name: str) -> None:
+        """Note the most memory since the last time."""
+        self.peaks_mb[name] = max(self.peaks_mb.get(name, 0.0), round(peak_mb(), 1))
+        forget_peak()
 
     def look(self, over: threading.Event) -> None:
         """Look now and then, while the stage is at work."""
@@ -169,10 +185,12 @@ def main(parameters: str) -> None:
         summary = flowing()
     over.set()
     looking.join()
+    watch.note_peak(RANKING)
     told = {
         "all_there": summary["n_candidates"] == asked.limit,
         "with_result": summary["n_with_result"],
-        "peak_mb": peak_mb(),
+        "peak_mb": max(watch.peaks_mb.values()),
+        "peaks_mb": watch.peaks_mb,
         "by_parts": watch.by_parts(),
         "after_mb": round(own_memory_mb(), 1),
     }

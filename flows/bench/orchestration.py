@@ -136,7 +136,9 @@ class Side:
 
     def warm(self) -> tuple[int, int]:
         """Screen a few materials into a new database."""
-        return self._into_new(self.parameters.model_copy(update={"limit": WARM_MATERIALS}))
+        # Batches enough for every process of the pool: each starts when there is work for it.
+        few = {"limit": WARM_MATERIALS * WORKERS, "batch_size": 1}
+        return self._into_new(self.parameters.model_copy(update=few))
 
     def again(self) -> tuple[int, int]:
         """Screen into the last database, which has everything already."""

@@ -23,6 +23,17 @@ def peak_mb() -> float:
     return _status_mb("VmHWM")
 
 
+def forget_peak() -> None:
+    """Have the kernel note the most memory anew, from what there is now.
+
+    Raises
+    ------
+    OSError
+        Where the kernel does not let a process do so.
+    """
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+
+
 def own_memory_mb() -> float:
     """Return the memory of this process that is in no file, in MB."""
     return _status_mb("RssAnon")

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from contextlib import closing
 from contextvars import copy_context
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from prefect.utilities.annotations import quote
 
-from flows.running.window import in_window
+from flows.running.window import at_once, in_window, several
 from tasks.stages import Parcel, run_here, run_in_pool
 
 if TYPE_CHECKING:
@@ -23,8 +26,9 @@ R = TypeVar("R")
 class PrefectSteps:
     """Steps as Prefect task runs.
 
-    Each batch is a task run in one of as many threads as keep the pool busy. They are our own threads, since
-    Prefect's task runners keep something of every task until the flow ends.
+    Each batch is a task run in one of as many threads as keep the pool busy; of a list of batches, of which
+    is known how many there are, several are, where there are enough for all workers. They are our own
+    threads, since Prefect's task runners keep something of every task until the flow ends.
 
     Parameters
     ----------
@@ -42,21 +46,49 @@ class PrefectSteps:
         numbers = count(1)
         # The flow that this runs in is what Prefect finds in the context.
         flow = copy_context()
+        size = at_once(len(payloads), self.pool.workers) if isinstance(payloads, Sequence) else 1
 
-        def run(payload: P) -> R:
+        def run(some: Sequence[P]) -> list[R | Exception]:
             # A context is entered by one thread at a time.
-            return flow.copy().run(self._run, stage, next(numbers), call, payload)
+            return flow.copy().run(self._run, stage, next(numbers), partial(_outcome, self.pool, call), some)
 
-        return in_window(self.pool, stage, run, payloads)
+        with closing(in_window(self.pool, stage, run, several(payloads, size))) as done:
+            for some, found in done:
+                if isinstance(found, Exception):
+                    raise found
+                yield from zip(some, found, strict=True)
 
-    def _run(self, stage: str, number: int, call: Callable[[P], R], payload: P) -> R:
-        parcel = Parcel(self.pool, call, payload)
-        # Quoted values are passed on as they are: Prefect would otherwise look through them for futures.
-        run_in_pool(stage, number, quote(parcel))
-        return cast("R", parcel.found)
+    def _run(
+        self, stage: str, number: int, outcome: Callable[[P], R | Exception], some: Sequence[P]
+    ) -> list[R | Exception]:
+        """Have a task run of some payloads, and return what came of each; it fails where one of them does."""
+        found: list[R | Exception] = []
+
+        def each(payloads: Sequence[P]) -> None:
+            found.extend(outcome(payload) for payload in payloads)
+            for one in found:
+                if isinstance(one, Exception):
+                    raise one
+
+        try:
+            # Quoted values are passed on as they are: Prefect would otherwise look through them for futures.
+            run_in_pool(stage, number, quote(Parcel(each, some)))
+        except Exception:
+            # What is wrong with one payload is told beside it. Anything else is wrong with the run itself.
+            if len(found) < len(some):
+                raise
+        return found
 
     def here(self, stage: str, call: Callable[[P], R], payload: P) -> R:
         """Run a call in this process and wait for it."""
-        parcel = Parcel(None, call, payload)
+        parcel = Parcel(call, payload)
         run_here(stage, quote(parcel))
         return cast("R", parcel.found)
+
+
+def _outcome(pool: Pool, call: Callable[[P], R], payload: P) -> R | Exception:
+    """Return what a call comes to in a pool, or its error."""
+    try:
+        return pool.run(call, payload)
+    except Exception as error:  # noqa: BLE001 - told beside the payload, whatever it is
+        return error

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Generator, Iterable, Iterator
     from concurrent.futures import Future
 
     from flows.running.steps import Pool
@@ -24,9 +25,34 @@ def window_of(pool: Pool) -> int:
     return 2 * pool.workers + 2
 
 
+SHARE = 4
+"""How many pieces of work each worker gets at least, where there are as many: the last ones end together."""
+
+AT_ONCE = 4
+"""Most pieces of work that are handed out as one."""
+
+
+def at_once(pieces: int, workers: int) -> int:
+    """Return how many pieces of work to hand out as one: a task run costs the same whatever is in it.
+
+    Parameters
+    ----------
+    pieces, workers : int
+        How many there are.
+    """
+    return max(1, min(AT_ONCE, -(-pieces // (SHARE * workers))))
+
+
+def several(things: Iterable[P], size: int) -> Iterator[tuple[P, ...]]:
+    """Yield things as they are drawn, so many at a time."""
+    drawn = iter(things)
+    while some := tuple(islice(drawn, size)):
+        yield some
+
+
 def in_window(
     pool: Pool, stage: str, call: Callable[[P], R], payloads: Iterable[P]
-) -> Iterator[tuple[P, R | Exception]]:
+) -> Generator[tuple[P, R | Exception]]:
     """Call for each payload in threads; yield each with its result, or its error, as it comes.
 
     Payloads are drawn in the thread that takes the results, and results are let go of once they are taken.

@@ -276,6 +276,18 @@ def test_memory_is_told_by_parts_of_the_way():
     assert watch.by_parts() == [110.0, 90.0, 95.0]
 
 
+def test_the_most_memory_is_told_of_the_stage_that_took_it():
+    watch = memory.Watch()
+    watch.stage(HOPS, 2)
+    held = bytearray(128 * 1024 * 1024)
+    held[::4096] = b"x" * len(held[::4096])
+    del held
+    watch.advance(HOPS, 2)
+    watch.advance("percolation", 2)
+    assert list(watch.peaks_mb) == [memory.PLANNING, HOPS, "percolation"]
+    assert watch.peaks_mb[HOPS] - watch.peaks_mb["percolation"] > 64
+
+
 def test_own_memory_is_what_is_in_no_file():
     before = own_memory_mb()
     held = bytearray(64 * 1024 * 1024)

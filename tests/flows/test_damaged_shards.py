@@ -42,6 +42,7 @@ class DamagingSteps(RecordingSteps):
         super().__init__()
         self.stage, self.table, self.harm, self.times, self.only = stage, table, harm, times, only
         self.hit = 0
+        self.asked = []
 
     def over_pool(self, stage, call, payloads):
         for payload in payloads:
@@ -50,8 +51,10 @@ class DamagingSteps(RecordingSteps):
                 yield piece, found
 
     def here(self, stage, call, payload):
+        self.asked.append((stage, payload))
         found = super().here(stage, call, payload)
-        self._damage(stage, payload, found)
+        for one in found:
+            self._damage(stage, payload, one)
         return found
 
     def _damage(self, stage, payload, found):
@@ -118,6 +121,22 @@ def test_what_was_damaged_once_is_computed_again(bench, undisturbed, stage, tabl
     # And nothing is left to do.
     second = bench.screen(**ASKED)
     assert (second.n_computed, bench.steps.ran) == (0, [])
+
+
+@pytest.mark.parametrize(("stage", "table"), [("featurize", "descriptors"), ("predict", "predictions")])
+def test_one_of_several_that_are_predicted_together_is_computed_again_alone(
+    bench, undisturbed, stage, table, monkeypatch
+):
+    monkeypatch.setattr(computing, "at_once", lambda _pieces, _workers: 2)
+    steps = DamagingSteps(stage, table, flip)
+    bench.folder = undisturbed.folder
+    run_campaign(bench.parameters(**ASKED | {"batch_size": 1}), steps)
+    assert steps.hit == 1
+    assert_same(bench.tables(), undisturbed.tables())
+    predicted = [payload for stage, payload in steps.asked if stage == "predict"]
+    assert max(len(stems) for stems in predicted) == 2
+    assert [len(stems) for stems in predicted][-1] == 1
+    assert len({stem for stems in predicted for stem in stems}) == len(NAMES)
 
 
 @pytest.mark.parametrize(

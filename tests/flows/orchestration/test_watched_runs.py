@@ -105,8 +105,8 @@ def test_nothing_is_pickled_also_where_results_are_to_be_kept(tmp_path, checkpoi
 
     @flow(name="stages", persist_result=False)
     def stages():
-        run_here("step", quote(Parcel(None, str, 1)))
-        run_in_pool("batch", 1, quote(Parcel(None, str, 1)))
+        run_here("step", quote(Parcel(str, 1)))
+        run_in_pool("batch", 1, quote(Parcel(str, 1)))
 
     theirs = {
         PREFECT_RESULTS_PERSIST_BY_DEFAULT: True,
