@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
@@ -23,6 +24,8 @@ IDLE = frozenset(
     | {"retry", "time_limit_s", "sync"}
 )
 """Parameters of a screening that decide nothing of its results."""
+
+_HOST_AND_PORT = re.compile(r"([A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]):[0-9]{1,5}")
 
 MOST_WORKERS = 256
 """As many batches are worked on at a time, at most."""
@@ -287,6 +290,11 @@ class ScreenParameters(Asking):
         if self.scheduler is not None and self.runner not in {"dask", "ray"}:
             raise ValueError(
                 f"a scheduler was given with the runner {self.runner!r}; it goes with 'dask' and 'ray'"
+            )
+        if self.runner == "ray" and self.scheduler and _HOST_AND_PORT.fullmatch(self.scheduler) is None:
+            raise ValueError(
+                f"{self.scheduler!r} is no address of the head of a Ray cluster; give HOST:PORT, as "
+                "127.0.0.1:6379, or leave it out to have a cluster start on this machine for the run"
             )
         return self
 

@@ -92,7 +92,13 @@ def merging_key(answers: Sequence[tuple[str, str]]) -> str:
     answers : sequence of tuple of str
         Hash of each structure, in the order in which they were compared, and of the one that stands for it.
     """
-    return digest_of("merging", cleaning_duplicates.STAGE_VERSION, [list(pair) for pair in answers])
+    rules = [
+        cleaning_duplicates.STAGE_VERSION,
+        cleaning_duplicates.MERGED_VOLUME_TOLERANCE,
+        cleaning_duplicates.SHELL,
+        cleaning_duplicates.SHELL_TOLERANCE,
+    ]
+    return digest_of("merging", rules, [list(pair) for pair in answers])
 
 
 def prediction_key(hops_key: str, model_digest: str) -> str:

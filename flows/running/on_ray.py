@@ -37,7 +37,8 @@ THERE = {"RAY_NUM_REDIS_GET_RETRIES": "3"}
 """Beside these, for a cluster that is there: how often it is asked before it is taken for missing."""
 
 REFUSED = (
-    "no Ray cluster takes work at {}: {}. Is `ray start --head` at work there? One that asks for a token "
+    "no Ray cluster takes work at {}: {}. Is `ray start --head` at work there, in the same versions of Ray "
+    "and Python, and is this machine one of its nodes (`ray start --address`)? One that asks for a token "
     "wants RAY_AUTH_MODE=token here, and its token in RAY_AUTH_TOKEN or ~/.ray/auth_token; one that was "
     "started with RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER=0, for its own machine alone, wants that here too"
 )
@@ -116,8 +117,11 @@ class RayPool(ClosingPool):
         else:
             try:
                 ray.init(self.scheduler, **quiet)
-            except (ConnectionError, ray.exceptions.AuthenticationError) as error:
-                self._refusal = OrchestrationError(REFUSED.format(self.scheduler, error))
+            except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
+                # What is half connected stays in the way of whatever else this process does with Ray.
+                ray.shutdown()
+                why = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+                self._refusal = OrchestrationError(REFUSED.format(self.scheduler, why))
                 raise self._refusal from error
         # A batch whose process died is split by us, not tried again as it was.
         return ray.remote(num_cpus=1, max_retries=0)(_made)

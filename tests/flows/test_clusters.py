@@ -126,7 +126,8 @@ def ray_cluster(folder):
         yield f"127.0.0.1:{port}"
     finally:
         head.terminate()
-        head.wait(60)
+        with suppress(subprocess.TimeoutExpired):
+            head.wait(60)
         for left in with_variable("LIHOP_TESTS_RUN", run):
             with suppress(ProcessLookupError):
                 os.kill(left, signal.SIGKILL)
@@ -301,6 +302,15 @@ class TestParameters:
         with pytest.raises(OrchestrationError, match="give host and port") as refused:
             ScreenParameters(runner="dask", scheduler=bad)
         assert "secret" not in str(refused.value)
+
+    @pytest.mark.parametrize(
+        "bad", ["local", "auto", "tcp://127.0.0.1:6379", "ray://127.0.0.1:10001", "host"]
+    )
+    def test_the_head_of_a_ray_cluster_has_a_host_and_a_port(self, bad):
+        # By some of these Ray would start a cluster that listens on all networks, or take another way to one.
+        with pytest.raises(ValueError, match="give HOST:PORT"):
+            ScreenParameters(runner="ray", scheduler=bad)
+        assert ScreenParameters(runner="ray", scheduler="[::1]:6379").scheduler == "[::1]:6379"
 
     def test_runners_decide_nothing_of_the_results(self):
         other = ScreenParameters(runner="ray", scheduler="127.0.0.1:6379")
