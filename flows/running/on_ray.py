@@ -120,7 +120,9 @@ class RayPool(ClosingPool):
             except (OSError, RuntimeError, ValueError, ray.exceptions.RayError) as error:
                 # What is half connected stays in the way of whatever else this process does with Ray.
                 ray.shutdown()
-                why = f"{error} ({error.__cause__})" if error.__cause__ else str(error)
+                # What was wrong underneath is the last line of a traceback that Ray puts into words.
+                under = str(error.__cause__ or "").strip().split("\n")
+                why = "; ".join(line for line in (str(error), under[-1].strip()) if line)
                 self._refusal = OrchestrationError(REFUSED.format(self.scheduler, why))
                 raise self._refusal from error
         # A batch whose process died is split by us, not tried again as it was.
