@@ -214,7 +214,11 @@ class ScreenParameters(Asking):
         description="Longest that one material may take in a stage.",
     )
     batch_size: int = Field(
-        default=8, ge=1, le=1000, title="Batch size", description="Materials that a process works on at a time."
+        default=8,
+        ge=1,
+        le=1000,
+        title="Batch size",
+        description="Materials that a process works on at a time.",
     )
     workers: int = Field(
         default=2,
