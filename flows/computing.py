@@ -16,6 +16,7 @@ from flows.context import BLOCK, blocks, over_pool, record_batch
 from flows.inference import PredictParameters, in_groups
 from flows.planning import Plan, barriers_of, is_whole, plan
 from flows.progress import reporter
+from flows.running.freed import give_back_freed
 from flows.running.window import at_once, several
 from storage.errors import ShardError
 from storage.folders import place
@@ -154,6 +155,7 @@ class Pass:
         with closing(self._predicted(chain(rest, self._featurized(chunks)))) as found:
             work += found
         unpercolated = partial(_unpercolated, context, self._members)
+        since = 0
         for piece, batch in over_pool(
             context, "percolate", percolate_batch, work, self._percolate_singles, unpercolated
         ):
@@ -162,6 +164,10 @@ class Pass:
                 self._set_apart(piece.stem, Stage.PERCOLATION, error, place(piece.predictions))
             context.recorder.publish(min_interval_s=PUBLISH_INTERVAL_S)
             reporter().advance(PERCOLATION, piece.n_materials)
+            since += piece.n_materials
+            if since >= BLOCK:
+                give_back_freed()
+                since = 0
 
     def _predicted_before(self, batch: Batch) -> PercolateWork:
         """Return what percolation needs of a batch whose barriers are there."""
