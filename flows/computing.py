@@ -81,7 +81,7 @@ def compute(context: Context, candidates: Sequence[Head]) -> Plan:
         first.run(context.chunks(left.to_featurize), left.to_predict, left.predicted)
         again = _to_repeat(context, first.spoilt)
         if again:
-            reporter().message(
+            reporter().warning(
                 f"computing {len(again)} materials again: a shard of theirs could not be trusted, and lies "
                 f"in {context.recorder.paths.quarantine}"
             )
@@ -138,6 +138,7 @@ class Pass:
         self.spoilt: list[Spoilt] = []
         self._members: dict[str, Sequence[Head]] = {}
         self._at_once = 1
+        self._untidied = 0
 
     def run(
         self,
@@ -155,7 +156,6 @@ class Pass:
         with closing(self._predicted(chain(rest, self._featurized(chunks)))) as found:
             work += found
         unpercolated = partial(_unpercolated, context, self._members)
-        since = 0
         for piece, batch in over_pool(
             context, "percolate", percolate_batch, work, self._percolate_singles, unpercolated
         ):
@@ -164,10 +164,14 @@ class Pass:
                 self._set_apart(piece.stem, Stage.PERCOLATION, error, place(piece.predictions))
             context.recorder.publish(min_interval_s=PUBLISH_INTERVAL_S)
             reporter().advance(PERCOLATION, piece.n_materials)
-            since += piece.n_materials
-            if since >= BLOCK:
-                give_back_freed()
-                since = 0
+            self._tidy(piece.n_materials)
+
+    def _tidy(self, n_materials: int) -> None:
+        """Give back now and then what was let go of, after so many more materials."""
+        self._untidied += n_materials
+        if self._untidied >= BLOCK:
+            give_back_freed()
+            self._untidied = 0
 
     def _predicted_before(self, batch: Batch) -> PercolateWork:
         """Return what percolation needs of a batch whose barriers are there."""
@@ -182,6 +186,7 @@ class Pass:
         ):
             error = record_batch(context, batch)
             reporter().advance(HOPS, piece.n_materials)
+            self._tidy(piece.n_materials)
             if error is None:
                 yield Batch(piece.stem, (), piece.n_materials)
             else:
@@ -228,7 +233,7 @@ class Pass:
         with closing(in_groups(described, elsewhere, self._asked_elsewhere)) as groups:
             for group, refusal in groups:
                 if refusal is not None:
-                    reporter().message(f"barriers are predicted in this process: {refusal}")
+                    reporter().warning(f"barriers are predicted in this process: {refusal}")
                 yield from self._through(group, self._predict_here if refusal else self._predicted_there)
 
     def _asked_elsewhere(self, stems: tuple[str, ...]) -> PredictParameters:
@@ -263,6 +268,7 @@ class Pass:
             else:
                 yield _percolate_work(context, self.loading.result(), batch)
             reporter().advance(BARRIERS, batch.n_materials)
+            self._tidy(batch.n_materials)
 
     def _predict_here(self, batch: Batch) -> Sequence[ShardInfo]:
         """Predict the barriers of a batch in this process."""
