@@ -161,9 +161,6 @@ EVERYTHING = _cases(
 
 SERVED = (*AT_ONCE, *FLOWS, *SERVERS, *EVERYTHING)
 
-ONE_OF_EACH = tuple(case for case in SERVED if case.moment.seed in {200, 203, 304, 305, 403, 404, 504, 505})
-"""Of each thing that is killed under `lihop serve` one case: what there is time for whenever code changes."""
-
 
 def asked_for(checkpoint: Path, database: Path | str, inference: str = "here") -> dict[str, Any]:
     """Return the parameters of every screening of the matrix."""

@@ -26,7 +26,6 @@ from tests.faults.kill_cases import (
     GPU_WORKER,
     IN_GPU_POOL,
     PREDICTING,
-    SERVED,
     SERVERS,
     WORKER_AND_FLOW,
     Outcome,
@@ -88,14 +87,11 @@ class Matrix:
         Folder for both.
     checkpoint : Path
         The model.
-    cases : sequence of Case
-        What is played; all of it unless it is given.
     """
 
-    def __init__(self, root: Path, checkpoint: Path, cases: Sequence[Case] = SERVED) -> None:
+    def __init__(self, root: Path, checkpoint: Path) -> None:
         self.root = root
         self.checkpoint = checkpoint
-        self.cases = cases
         self.runs: list[Run] = []
 
     def play(self) -> list[Run]:
@@ -119,10 +115,10 @@ class Matrix:
         return self.runs
 
     def _start(self, here: Workstation, cases: Sequence[Case]) -> list[Run]:
-        """Start a run for each case that is played, behind its gate."""
+        """Start a run for each case, behind its gate."""
         screening = here.deployment("screen-cathodes", "custom")
         found = []
-        for case in [one for one in cases if one in self.cases]:
+        for case in cases:
             database = here.folder / case.name / "lihop.duckdb"
             case.moment.before.close(database)
             asked = asked_for(self.checkpoint, database, case.inference)
