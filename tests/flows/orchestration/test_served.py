@@ -23,6 +23,8 @@ from websockets.sync.client import connect
 from flows.orchestration.names import TAG
 from flows.orchestration.serving import _refuse_taken
 from models.locate import read_digest
+from storage.places import paths_of
+from storage.results_folder import shards_of
 from tests.processes import lives
 from tests.servers.materials_project import KEY, World, serving
 from tests.servers.workstation import environment, workstation
@@ -140,12 +142,13 @@ class TestServed:
 
     def test_bad_parameters_are_refused_before_there_is_a_run(self, served):
         screening = served.deployment("screen-cathodes", "custom")
+        of_it = {"deployments": {"id": {"any_": [screening["id"]]}}}
+        there = served.ask("POST", "/flow_runs/count", of_it)
         for bad in ({"workers": 0}, {"colour": "red"}, {"limit": "many"}):
             with pytest.raises(httpx.HTTPStatusError) as refused:
                 served.start(screening, **bad)
             assert refused.value.response.status_code == 409
-        asked = {"flow_runs": {"state": {"type": {"any_": ["RUNNING", "COMPLETED", "FAILED", "CRASHED"]}}}}
-        assert served.ask("POST", "/flow_runs/filter", asked) == []
+        assert served.ask("POST", "/flow_runs/count", of_it) == there
 
     def test_what_is_asked_for_is_screened(self, served):
         identifier = served.start(served.deployment("screen-cathodes", "custom"), **SMALL)
@@ -230,11 +233,14 @@ class TestServed:
 
     def test_deploying_again_changes_nothing(self, served):
         def there():
-            kept = ("name", "entrypoint", "schedules", "parameters", "pull_steps", "work_pool_name")
+            kept = ("name", "entrypoint", "schedules", "parameters", "pull_steps", "work_pool_name",
+                    "tags", "job_variables", "concurrency_options", "enforce_parameter_schema")  # fmt: skip
             schedules = ("schedule", "active", "slug")
             found = []
             for one in served.ask("POST", "/deployments/filter", {}):
                 row = {name: one[name] for name in kept}
+                limit = one["global_concurrency_limit"]
+                row["runs_at_once"] = None if limit is None else limit["limit"]
                 row["schedules"] = [{name: when[name] for name in schedules} for when in one["schedules"]]
                 found.append(row)
             # Under another identifier a trigger waits no more for the runs that it has heard of.
@@ -242,10 +248,10 @@ class TestServed:
                            for one in served.ask("POST", "/automations/filter", {})}  # fmt: skip
             names = ("tag:gpu-slot", "duckdb-writer")
             limits = {name: served.ask("GET", f"/v2/concurrency_limits/{name}") for name in names}
-            assert {one["limit"] for one in limits.values()} == {1}
             assert all(one["active"] for one in limits.values())
+            places = {name: one["limit"] for name, one in limits.items()}
             pools = sorted(one["name"] for one in served.ask("POST", "/work_pools/filter", {}))
-            return sorted(found, key=lambda row: (row["entrypoint"], row["name"])), automations, pools
+            return sorted(found, key=lambda row: (row["entrypoint"], row["name"])), automations, pools, places
 
         def deploy(*flags):
             done = subprocess.run(
@@ -262,8 +268,14 @@ class TestServed:
         done = deploy()
         assert "screen-cathodes/nightly: 0 2 * * * UTC" in done.stdout
         assert there() == before
-        assert [len(row["schedules"]) for row in before[0]] == [0, 0, 1, 0, 0, 0, 1]
+        assert sum(len(row["schedules"]) for row in before[0]) == 2
         assert before[2] == ["lihop-cpu", "lihop-gpu"]
+        assert before[3] == {"tag:gpu-slot": 1, "duckdb-writer": 1}
+        # How many GPUs there are is up to who has them.
+        served.ask("PATCH", "/v2/concurrency_limits/tag:gpu-slot", {"limit": 2})
+        deploy()
+        assert there()[3] == {"tag:gpu-slot": 2, "duckdb-writer": 1}
+        served.ask("PATCH", "/v2/concurrency_limits/tag:gpu-slot", {"limit": 1})
 
     def test_a_schedule_fires_by_itself(self, served):
         screening = served.deployment("screen-cathodes", "custom")
@@ -341,9 +353,22 @@ class TestServed:
         assert all(end <= begun for (_, end), (begun, _) in pairwise(spans))
         assert served.ask("GET", "/v2/concurrency_limits/duckdb-writer")["active_slots"] == 0
 
+    def test_of_two_runs_of_one_campaign_one_does_the_work(self, served):
+        screening, database = served.deployment("screen-cathodes", "custom"), served.folder / "twice.duckdb"
+        both = [served.start(screening, database=str(database), **SMALL) for _ in range(2)]
+        assert [served.over(one)["state"]["type"] for one in both] == ["COMPLETED"] * 2, served.logs()
+        with duckdb.connect(str(database), read_only=True) as connection:
+            found = connection.execute("SELECT status, n_computed, n_reused FROM runs ORDER BY n_computed")
+            assert found.fetchall() == [("completed", 0, 2), ("completed", 2, 0)]
+
     def test_what_is_cancelled_stops_and_can_be_gone_on_with(self, served):
-        identifier = served.start(served.deployment("screen-cathodes", "custom"), limit=16, batch_size=1)
-        pool = served.until(lambda: _of_pool(served))
+        database = served.folder / "cancelled.duckdb"
+        asked = {"limit": 16, "batch_size": 1, "database": str(database)}
+        identifier = served.start(served.deployment("screen-cathodes", "custom"), **asked)
+        # It is well under way: something is computed, and more of the like is being computed.
+        served.until(lambda: list(shards_of(paths_of(database)).glob("hops-*.hops.parquet")))
+        pool = _of_pool(served)
+        assert pool
         asked_at = time.monotonic()
         served.ask("POST", f"/flow_runs/{identifier}/set_state", {"state": {"type": "CANCELLING"}})
         served.until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in pool))
@@ -351,7 +376,6 @@ class TestServed:
         assert _of_pool(served) == []
         # Its flow says that it crashed, and the worker, when the flow is gone, that it was cancelled.
         served.until(lambda: served.run(identifier)["state"]["type"] == "CANCELLED")
-        database = served.folder / "lihop.duckdb"
         run = UUID(identifier).hex[-8:]
         with duckdb.connect(str(database), read_only=True) as connection:
             ((name, status),) = connection.execute(
