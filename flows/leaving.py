@@ -31,4 +31,4 @@ def leaving(what: str, error: BaseException) -> Iterator[None]:
         with waiting_at_most(DEFAULT_WAIT_S if isinstance(error, Exception) else HURRY_S):
             yield
     except StorageError as refused:
-        reporter().message(f"how {what} ended could not be recorded: {refused}")
+        reporter().warning(f"how {what} ended could not be recorded: {refused}")

@@ -23,6 +23,9 @@ class Reporter(Protocol):
     def message(self, text: str) -> None:
         """Say something that people should know."""
 
+    def warning(self, text: str) -> None:
+        """Say that something is not as it was asked for, though the run goes on."""
+
 
 class SilentReporter:
     """Says nothing."""
@@ -35,6 +38,10 @@ class SilentReporter:
 
     def message(self, text: str) -> None:
         """Say nothing."""
+
+    def warning(self, text: str) -> None:
+        """Say it as any other message."""
+        self.message(text)
 
 
 class Together:
@@ -63,6 +70,11 @@ class Together:
         """Say it to all of them."""
         for one in self.reporters:
             one.message(text)
+
+    def warning(self, text: str) -> None:
+        """Warn all of them."""
+        for one in self.reporters:
+            one.warning(text)
 
 
 _current: ContextVar[Reporter | None] = ContextVar("lihop_reporter", default=None)
@@ -107,7 +119,7 @@ def bars(unit: str = "materials") -> Iterator[None]:
 
     console = Console(stderr=True)
 
-    class Bars:
+    class Bars(SilentReporter):
         """Shows one bar a stage."""
 
         def __init__(self, progress: Progress) -> None:

@@ -60,7 +60,7 @@ def bring_up(context: Context) -> Cited | None:
         cited = Cited(version, remote.citation(version).text, not_found(remote, store))
         unfetched = not_fetched(remote, store)
         if unfetched:
-            reporter().message(told_of_unfetched(unfetched, remote.name))
+            reporter().warning(told_of_unfetched(unfetched, remote.name))
     context.recorder.note_source(context.run_id, cited.database_version, cited.citation)
     return cited
 

@@ -153,7 +153,7 @@ def _goes_on(cut_off: Unfinished, *, or_anew: bool) -> bool:
     except UnfinishedError as error:
         if not or_anew:
             raise
-        reporter().message(f"Begins anew: {error}")
+        reporter().warning(f"Begins anew: {error}")
         cut_off.clear()
         return False
 

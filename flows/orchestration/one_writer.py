@@ -68,7 +68,7 @@ def one_writer(wait_s: float = WAIT_S, desk: Desk | None = None) -> Iterator[Non
     place = place_of(
         WRITER,
         min(wait_s, WAIT_S),
-        tell=lambda text: reporter().message(text),
+        tell=lambda text: reporter().warning(text),
         without="recording under the file lock of this machine alone",
         desk=desk,
     )

@@ -151,6 +151,10 @@ class ProgressArtifacts:
         """Write it to the run's log."""
         self._log.info(text)
 
+    def warning(self, text: str) -> None:
+        """Write it to the run's log, as a warning."""
+        self._log.warning(text)
+
     def start(self) -> None:
         """Begin to show."""
         self._thread.start()

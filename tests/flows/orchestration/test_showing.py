@@ -8,7 +8,7 @@ from uuid import uuid4
 import pytest
 
 from flows.orchestration.showing import AFTER_FAILURE_S, INTERVAL_S, ProgressArtifacts, interval_s
-from flows.progress import SilentReporter, Together
+from flows.progress import SilentReporter, Together, messages, reporter
 
 
 class Wall:
@@ -151,6 +151,20 @@ def test_messages_go_to_the_log_of_the_run(shown, caplog):
     assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
         (logging.INFO, "17 % of them are new")
     ]
+
+
+def test_warnings_are_warnings_there(shown, caplog):
+    with caplog.at_level(logging.INFO, logger="tests.showing"):
+        Together(shown).warning("nobody is at work in the pool")
+    assert [(record.levelno, record.getMessage()) for record in caplog.records] == [
+        (logging.WARNING, "nobody is at work in the pool")
+    ]
+
+
+def test_elsewhere_a_warning_is_a_message_as_any_other(capsys):
+    with messages():
+        reporter().warning("nobody is at work in the pool")
+    assert capsys.readouterr().err == "nobody is at work in the pool\n"
 
 
 def test_its_thread_shows_the_last_state_and_ends(wall):
