@@ -2,58 +2,77 @@
 
 from __future__ import annotations
 
-import gc
 import platform
 import subprocess
 import sys
-import weakref
 
 import pytest
 
 from flows import computing
-from flows.bench.peak import own_memory_mb
-from flows.running import freed
-from flows.running.freed import give_back_freed
 from tests.campaigns import GOOD, write_good
 
-HELD_MB = 200
-PIECE = 64 * 1024
-"""Below what glibc asks the system for by itself, so that it comes from an arena."""
+HOLES_MB = 200
+HOLES = f"""
+from flows.bench.peak import own_memory_mb
+# Below what glibc asks the system for by itself, so that they come from an arena.
+pieces = [bytearray(b"x" * 65536) for _ in range({HOLES_MB} * 16)]
+kept = pieces[::100]
+pieces = []
+before = own_memory_mb()
+assert give_back_freed()
+print(before - own_memory_mb())
+"""
+RING = """
+import gc, weakref
+class Ring:
+    def __init__(self):
+        self.me = self
+gc.collect()
+gc.disable()
+ring = Ring()
+seen = weakref.ref(ring)
+del ring
+print(seen() is None)
+give_back_freed()
+print(seen() is None)
+"""
+WITHOUT = """
+import ctypes
+def without(name):
+    raise {}
+ctypes.CDLL = without
+print(give_back_freed())
+"""
+
+
+def alone(code):
+    """Run code in a process of its own, which has no more to say than it prints; return that."""
+    done = subprocess.run(
+        [sys.executable, "-c", f"from flows.running.freed import give_back_freed\n{code}"],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    return done.stdout.split()
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be asked to")
 def test_holes_between_what_is_kept_go_back_to_the_system():
-    pieces = [bytearray(b"x" * PIECE) for _ in range(HELD_MB * 1024 * 1024 // PIECE)]
-    kept = pieces[::100]
-    pieces = []
-    before = own_memory_mb()
-    assert give_back_freed()
-    assert own_memory_mb() < before - HELD_MB / 2
-    assert len(kept) > 1
+    (given,) = alone(HOLES)
+    assert float(given) > HOLES_MB / 2
 
 
 def test_what_refers_to_itself_goes_too():
-    class Ring:
-        def __init__(self):
-            self.me = self
-
-    ring = Ring()
-    seen = weakref.ref(ring)
-    gc.collect()
-    del ring
-    give_back_freed()
-    assert seen() is None
+    assert alone(RING) == ["False", "True"]
 
 
-@pytest.mark.parametrize("missing", [AttributeError, OSError, TypeError])
-def test_without_glibc_nothing_is_done(monkeypatch, missing):
-    def without(_name):
-        raise missing
+@pytest.mark.parametrize("missing", ["AttributeError", "OSError", "TypeError"])
+def test_without_glibc_nothing_is_given_back(missing):
+    assert alone(WITHOUT.format(missing)) == ["False"]
 
-    freed._trim.cache_clear()
-    monkeypatch.setattr(freed.ctypes, "CDLL", without)
-    assert not give_back_freed()
-    freed._trim.cache_clear()
+
+def test_a_process_ends_without_complaints():
+    """Frozen objects that Python does not take down are leaks to bindings, which say so on standard error."""
+    assert alone("import duckdb\ngive_back_freed()\nduckdb.sql('SELECT 1')") == []
 
 
 def test_a_screening_gives_back_as_it_goes(bench, monkeypatch):
@@ -64,13 +83,3 @@ def test_a_screening_gives_back_as_it_goes(bench, monkeypatch):
     bench.screen(batch_size=1)
     # In each of its stages: the last begins when the others are over.
     assert len(given) == 3 * len(GOOD) // 2
-
-
-def test_a_process_ends_without_complaints():
-    """Frozen objects that Python does not take down are leaks to bindings, which say so on standard error."""
-    code = (
-        "import duckdb; from flows.running.freed import give_back_freed; "
-        "give_back_freed(); duckdb.sql('SELECT 1')"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert (done.stdout, done.stderr) == ("", "")
