@@ -293,12 +293,15 @@ class TestServed:
     def test_a_run_killed_with_its_worker_is_found(self, served):
         """Its worker is started again, the run is marked as crashed, and retrying it completes it.
 
-        So is a run that the worker had taken, and that had not begun.
+        So is a run that the worker had taken, and that had not begun. A night that was killed is not in the
+        way of the next one, though two of them never run at once.
         """
-        screening = served.deployment("screen-cathodes", "custom")
-        identifier = served.start(screening, limit=8, workers=1)
+        nightly = served.deployment("screen-cathodes", "nightly")
+        identifier = served.start(nightly, limit=8, workers=1)
         served.until(lambda: served.run(identifier)["state"]["type"] == "RUNNING")
-        unbegun = served.start(screening, database="unbegun.duckdb", **SMALL)
+        unbegun = served.start(
+            served.deployment("screen-cathodes", "custom"), database="unbegun.duckdb", **SMALL
+        )
         served.until(lambda: served.run(unbegun)["state"]["type"] != "SCHEDULED")
         for pid in _of_worker(served):
             os.kill(pid, signal.SIGKILL)
@@ -317,6 +320,7 @@ class TestServed:
         with duckdb.connect(str(served.folder / "lihop.duckdb"), read_only=True) as connection:
             found = connection.execute("SELECT status, n_candidates FROM runs WHERE run_id LIKE ?", [own])
             assert found.fetchall() == [("completed", 8)]
+        assert served.over(served.start(nightly, **SMALL))["state"]["type"] == "COMPLETED", served.logs()
 
     def test_a_place_that_is_held_outlives_the_server(self, served):
         """A server that has forgotten who holds the place of the recorder never gives it to another."""
