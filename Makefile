@@ -37,11 +37,12 @@ demo: $(STAMP)
 test: $(STAMP)
 	$(PYTEST) -m "not slow and not matrix" $(PYTEST_ARGS)
 
+# Files in their order: one that is a single long test would be begun last otherwise, and be waited for.
 test-all: $(STAMP)
-	$(PYTEST) $(PYTEST_ARGS)
+	$(PYTEST) --no-loadscope-reorder $(PYTEST_ARGS)
 
 test-slow: $(STAMP)
-	$(PYTEST) -m slow $(PYTEST_ARGS)
+	$(PYTEST) --no-loadscope-reorder -m slow $(PYTEST_ARGS)
 
 kill-matrix: $(STAMP)
 	$(BIN)/python -m pytest -m matrix $(PYTEST_ARGS)
