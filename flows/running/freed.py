@@ -22,7 +22,7 @@ def give_back_freed() -> bool:
     """
     gc.collect()
     if gc.get_freeze_count() == 0:
-        # Libraries are nearly all that there is by now, and stay: looking through them took 0.6 s each time.
+        # Libraries are nearly all that there is by now, and stay: they are not looked through each time.
         gc.freeze()
         # At its end Python is to take down all of them: bindings complain of what is left.
         atexit.register(gc.unfreeze)
