@@ -26,6 +26,12 @@ R = TypeVar("R")
 ONE_THREAD = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 """What numerical libraries read when they are loaded."""
 
+MOMENT_S = 0.5
+"""How long a pool that lost a process waits for its run to end before it starts new ones.
+
+Who cancels a run in Prefect, or presses Ctrl-C, signals all processes of the run at once.
+"""
+
 
 def _start_worker(alive: Connection) -> None:
     """See to it that a worker ends with the run: it would wait for work for ever, and keep its memory.
@@ -64,6 +70,7 @@ class BatchPool(ClosingPool):
     def __init__(self, workers: int) -> None:
         super().__init__(workers)
         self._executor: ProcessPoolExecutor | None = None
+        self._over = threading.Event()
         # Nothing is ever sent: what counts is that one end is read from in the workers, and the other is open
         # as long as the pool is in use.
         self._worker_end, self._own_end = multiprocessing.Pipe(duplex=False)
@@ -106,7 +113,7 @@ class BatchPool(ClosingPool):
             return executor.submit(call, payload).result()
         except BrokenProcessPool as error:
             self._discard(executor)
-            if self._closed:
+            if self._over.wait(MOMENT_S):
                 raise PoolClosedError("the run has ended; its processes were stopped") from error
             raise WorkerLostError(
                 "a worker process died (out of memory, or a crash in compiled code)"
@@ -118,6 +125,7 @@ class BatchPool(ClosingPool):
         with self._lock:
             self._closed = True
             executor, self._executor = self._executor, None
+        self._over.set()
         if error is not None:
             # Whoever interrupts a run does not wait for its batches: every worker ends at once.
             self._own_end.close()

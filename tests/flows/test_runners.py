@@ -11,9 +11,10 @@ import pytest
 from flows import collecting
 from flows.campaign import run_campaign, screen
 from flows.progress import SilentReporter, reporting
+from flows.running import processes
 from flows.running.plain import PlainSteps
 from flows.running.processes import BatchPool
-from flows.running.steps import WorkerLostError
+from flows.running.steps import PoolClosedError, WorkerLostError
 from storage import queries
 from storage.records import Candidate
 from storage.shards import read_rows
@@ -34,6 +35,31 @@ class TestBatchPool:
             with pytest.raises(WorkerLostError, match="worker process died"):
                 pool.run(die, None)
             assert pool.run(double, 4) == 8
+
+    def test_starts_none_for_a_run_that_was_ended_with_its_processes(self, monkeypatch):
+        """A signal that reaches all of them at once stops the processes a moment before the run."""
+        monkeypatch.setattr(processes, "MOMENT_S", 600.0)
+        broken, told = threading.Event(), []
+
+        class Discarding(BatchPool):
+            def _discard(self, executor):
+                super()._discard(executor)
+                broken.set()
+
+        def ask():
+            with pytest.raises(PoolClosedError) as refused:
+                pool.run(die, None)
+            told.append(refused.value)
+
+        pool = Discarding(1)
+        asking = threading.Thread(target=ask)
+        asking.start()
+        assert broken.wait(60)
+        ended = KeyboardInterrupt()
+        pool.__exit__(type(ended), ended, None)
+        asking.join(60)
+        assert len(told) == 1
+        assert pool._executor is None
 
     def test_starts_no_process_before_there_is_work(self):
         with BatchPool(2) as pool:
