@@ -17,7 +17,7 @@ from flows.inference import PredictParameters, in_groups
 from flows.planning import Plan, barriers_of, is_whole, plan
 from flows.progress import reporter
 from flows.running.freed import give_back_freed
-from flows.running.window import at_once, several
+from flows.running.window import Counted, at_once, several
 from storage.errors import ShardError
 from storage.folders import place
 from storage.quarantine import sift
@@ -181,8 +181,9 @@ class Pass:
     def _featurized(self, chunks: Sequence[Sequence[Head]]) -> Iterator[Batch]:
         """Featurize and record candidates; yield each batch as it is done."""
         context = self.context
+        work = Counted(self._drawn(chunks), len(chunks))
         for piece, batch in over_pool(
-            context, "featurize", featurize_batch, self._drawn(chunks), self._singles, self._unfeaturized
+            context, "featurize", featurize_batch, work, self._singles, self._unfeaturized
         ):
             error = record_batch(context, batch)
             reporter().advance(HOPS, piece.n_materials)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Sized
 from contextlib import closing
 from contextvars import copy_context
 from functools import partial
@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 from prefect.utilities.annotations import quote
 
-from flows.running.window import at_once, in_window, several
+from flows.running.window import in_window, shared_out
 from tasks.stages import Parcel, run_here, run_in_pool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from flows.running.steps import Pool
 
@@ -26,9 +26,9 @@ R = TypeVar("R")
 class PrefectSteps:
     """Steps as Prefect task runs.
 
-    Each batch is a task run in one of as many threads as keep the pool busy; of a list of batches, of which
-    is known how many there are, several are, where there are enough for all workers. They are our own
-    threads, since Prefect's task runners keep something of every task until the flow ends.
+    Each batch is a task run in one of as many threads as keep the pool busy; where it is known how many there
+    are, several are, as long as enough are left for all workers. They are our own threads, since Prefect's
+    task runners keep something of every task until the flow ends.
 
     Parameters
     ----------
@@ -46,13 +46,15 @@ class PrefectSteps:
         numbers = count(1)
         # The flow that this runs in is what Prefect finds in the context.
         flow = copy_context()
-        size = at_once(len(payloads), self.pool.workers) if isinstance(payloads, Sequence) else 1
+        # One by one where nobody knows how many there will be.
+        pieces = len(payloads) if isinstance(payloads, Sized) else 1
 
         def run(some: Sequence[P]) -> list[R | Exception]:
             # A context is entered by one thread at a time.
             return flow.copy().run(self._run, stage, next(numbers), partial(_outcome, self.pool, call), some)
 
-        with closing(in_window(self.pool, stage, run, several(payloads, size))) as done:
+        shared = shared_out(payloads, pieces, self.pool.workers)
+        with closing(in_window(self.pool, stage, run, shared)) as done:
             for some, found in done:
                 if isinstance(found, Exception):
                     raise found

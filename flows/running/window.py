@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator
@@ -41,6 +42,44 @@ def at_once(pieces: int, workers: int) -> int:
         How many there are.
     """
     return max(1, min(AT_ONCE, -(-pieces // (SHARE * workers))))
+
+
+@dataclass(frozen=True)
+class Counted(Generic[P]):
+    """Things that are drawn as they are asked for, and of which it is known how many there are.
+
+    Parameters
+    ----------
+    things : iterable
+        Drawn once.
+    count : int
+        How many there are.
+    """
+
+    things: Iterable[P]
+    count: int
+
+    def __iter__(self) -> Iterator[P]:
+        return iter(self.things)
+
+    def __len__(self) -> int:
+        return self.count
+
+
+def shared_out(things: Iterable[P], pieces: int, workers: int) -> Iterator[tuple[P, ...]]:
+    """Yield things as they are drawn, fewer and fewer at a time towards the end: no worker waits for another.
+
+    Parameters
+    ----------
+    things : iterable
+        Drawn as they are asked for.
+    pieces, workers : int
+        How many there are.
+    """
+    drawn = iter(things)
+    while some := tuple(islice(drawn, at_once(pieces, workers))):
+        pieces -= len(some)
+        yield some
 
 
 def several(things: Iterable[P], size: int) -> Iterator[tuple[P, ...]]:

@@ -8,7 +8,7 @@ from flows.running import through_prefect
 from flows.running.steps import WorkerLostError
 from flows.running.threads import ThreadPool
 from flows.running.through_prefect import PrefectSteps
-from flows.running.window import at_once
+from flows.running.window import Counted, at_once
 
 
 @pytest.fixture
@@ -49,7 +49,17 @@ def test_a_list_is_handed_out_several_at_a_time_and_each_piece_has_its_own_resul
         kind = ValueError if number % 5 == 0 else WorkerLostError if number % 7 == 0 else int
         assert isinstance(result, kind)
         assert kind is not int or result == 2 * number
-    assert sorted(runs) == [(number, 4) for number in range(1, 11)]
+    # Fewer at a time when fewer than four are left for each worker.
+    assert [size for _, size in sorted(runs)] == [4, 4, 4, 4, 3, 3, 3, 2, 2, 2, 2, *[1] * 7]
+
+
+def test_so_is_what_is_drawn_as_it_comes_where_it_is_known_how_many_there_are(runs):
+    with ThreadPool(2) as pool:
+        counted = Counted(iter(range(1, 13)), 12)
+        assert sorted(payload for payload, _ in PrefectSteps(pool).over_pool("try", refuse, counted)) == [
+            *range(1, 13)
+        ]
+    assert [size for _, size in sorted(runs)] == [2, 2, *[1] * 8]
 
 
 def test_what_is_drawn_as_it_comes_is_handed_out_one_by_one(runs):
