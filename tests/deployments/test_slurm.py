@@ -16,12 +16,14 @@ from tests.deployments.guide import ROOT, Reader, blocks
 
 SBATCH = """#!/bin/bash
 id=$$
-cp "$1" slurm-$id.sh
+cp "$1" slurm-$id.part
 shift
 echo "$@" > slurm-$id.asked
 export LIHOP_TESTS_JOB="$PWD/slurm-$id" PYTHONPATH="$PWD/witness"
-setsid bash slurm-$id.sh "$@" > slurm-$id.out 2>&1 < /dev/null &
+setsid bash slurm-$id.part "$@" > slurm-$id.out 2>&1 < /dev/null &
 echo $! > slurm-$id.pid
+# Who looks for jobs sees one when all of it is there.
+mv slurm-$id.part slurm-$id.sh
 echo "Submitted batch job $id"
 """
 SCANCEL = """#!/bin/bash
@@ -106,11 +108,14 @@ def _jobs(reader):
 
 def _runs(pid):
     """Tell whether anything of a job is left, but for processes that nobody has asked how they ended."""
-    rows = subprocess.run(["ps", "-eo", "pgid=,stat="], capture_output=True, text=True, check=True).stdout
-    group = pid.read_text().strip()
+    rows = subprocess.run(
+        ["ps", "-eo", "pid=,pgid=,stat="], capture_output=True, text=True, check=True
+    ).stdout
+    job = pid.read_text().strip()
+    # Its first process has a group of its own from when `setsid` has made one.
     return any(
-        one == group and not state.startswith("Z")
-        for one, state in (row.split() for row in rows.splitlines())
+        job in {one, group} and not state.startswith("Z")
+        for one, group, state in (row.split() for row in rows.splitlines())
     )
 
 

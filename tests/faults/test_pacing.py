@@ -75,7 +75,7 @@ def test_no_shard_too_many_is_put_in_place(tmp_path, start):
     time.sleep(WELL_AFTER_S)
     assert finished(shards, "featurizing") == 2
     assert [one.poll() for one in both] == [None, None]
-    assert waits(database, "featurizing")
+    _until(lambda: waits(database, "featurizing"))
     Gate("featurizing", 3).close(database)
     _until(lambda: finished(shards, "featurizing") == 3)
     time.sleep(WELL_AFTER_S)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from contextlib import contextmanager, suppress
 from ipaddress import ip_address
 from pathlib import Path
@@ -61,6 +60,17 @@ parameters, lethal = sys.argv[1:]
 if lethal:
     collecting.make_source = lambda asked: LethalSource(asked.path)
 screen(ScreenParameters.model_validate_json(parameters))
+"""
+FLOW = """
+import sys
+from flows.prefect_environment import prepare_prefect, wake_prefect
+
+prepare_prefect()
+wake_prefect()
+from flows.parameters import ScreenParameters
+from flows.screen import screen_cathodes
+
+screen_cathodes(ScreenParameters.model_validate_json(sys.argv[1]))
 """
 
 
@@ -135,9 +145,7 @@ def ray_cluster(folder):
 
 def gone(pids):
     """Wait until these processes have ended."""
-    end = time.monotonic() + 60
-    while left := pids & descendants(os.getpid()):
-        assert time.monotonic() < end, left
+    until(lambda: not pids & descendants(os.getpid()))
     return True
 
 
@@ -146,13 +154,13 @@ def test_threads_give_the_same_tables(bench, reference):
     assert_same(bench.tables(), reference)
 
 
-def screened(parameters, *, lethal=False):
+def screened(parameters, *, lethal=False, script=SCREEN, **variables):
     """Screen in a process of its own, which a cluster's driver may end; wait until all of it has ended."""
     run = uuid4().hex
-    environment = os.environ | {"PYTHONPATH": str(ROOT), "LIHOP_TESTS_RUN": run}
+    environment = os.environ | variables | {"PYTHONPATH": str(ROOT), "LIHOP_TESTS_RUN": run}
     given = [parameters.model_dump_json(), "lethal" if lethal else ""]
     done = subprocess.run(
-        [sys.executable, "-c", SCREEN, *given],
+        [sys.executable, "-c", script, *given],
         env=environment,
         capture_output=True,
         text=True,
@@ -160,15 +168,20 @@ def screened(parameters, *, lethal=False):
         timeout=400,
     )
     assert done.returncode == 0, done.stderr
-    end = time.monotonic() + 60
-    while with_variable("LIHOP_TESTS_RUN", run):
-        assert time.monotonic() < end, "processes are left behind"
+    until(lambda: not with_variable("LIHOP_TESTS_RUN", run))
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("runner", CLUSTERS)
 def test_a_cluster_of_its_own_gives_the_same_tables(bench, reference, runner):
     screened(asked(bench, runner=runner))
+    assert_same(bench.tables(), reference)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("runner", CLUSTERS)
+def test_so_does_a_flow_on_it(bench, reference, runner, tmp_path):
+    screened(asked(bench, runner=runner), script=FLOW, PREFECT_HOME=str(tmp_path / "home"))
     assert_same(bench.tables(), reference)
 
 

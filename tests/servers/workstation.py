@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -22,15 +23,20 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+PORTS = random.SystemRandom()
 PATIENCE_S, STOP_S = 240.0, 90.0
 BUSY = 503
 OVER = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}
+SMALL: dict[str, Any] = {"limit": 2, "paths": "straight"}
+"""A screening of seconds."""
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """Return a port that nobody listens at, and that the kernel gives to nobody who asks for any."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", PORTS.randrange(20_000, 32_000)))
+            return int(probe.getsockname()[1])
 
 
 def environment(home: Path) -> dict[str, str]:

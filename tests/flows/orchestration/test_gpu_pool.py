@@ -193,8 +193,16 @@ def test_what_was_cancelled_before_it_began_ends_when_it_begins(deployed, ask, c
 
 def test_a_run_that_is_begun_may_take_longer(manned, pool, ask, client, monkeypatch):
     monkeypatch.setattr(gpu_pool, "PICK_UP_S", 0.3)
+    start = gpu_pool._start
+
+    def begun(*given):
+        run_id = start(*given)
+        client.set_flow_run_state(run_id, Running(), force=True)
+        return run_id
+
+    # Before anybody waits for it, who may be quicker than this test.
+    monkeypatch.setattr(gpu_pool, "_start", begun)
     with _asking(pool, ask, client) as (answer, run):
-        client.set_flow_run_state(run.id, Running(), force=True)
         looked = []
         state = GpuPool._state
 

@@ -6,9 +6,12 @@ import json
 import re
 import subprocess
 import time
+from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 
+from flows.orchestration.names import GPU_LIMIT
 from tests.campaigns import assert_same, tables, write_checkpoint
 from tests.servers.machines import HUB, Machine, machines
 from tests.servers.postgresql import postgresql
@@ -64,6 +67,19 @@ class Cluster:
             assert time.monotonic() < end, self.logs()
             time.sleep(0.5)
         return found
+
+    @contextmanager
+    def held(self, limit):
+        """Hold the one place of a limit."""
+        asked = {"slots": 1, "names": [limit], "mode": "concurrency", "lease_duration": 600}
+        lease = self.ask("POST", "/v2/concurrency_limits/increment-with-lease", asked)["lease_id"]
+        yield
+        self.ask("POST", "/v2/concurrency_limits/decrement-with-lease", {"lease_id": lease})
+
+    def heard(self, pool):
+        """Return when each worker of a pool was heard last."""
+        workers = self.ask("POST", f"/work_pools/{pool}/workers/filter", {})
+        return [datetime.fromisoformat(one["last_heartbeat_time"]) for one in workers]
 
     def over(self, identifier, patience_s=PATIENCE_S):
         self.until(lambda: self.run(identifier)["state"]["type"] in OVER, patience_s)
@@ -134,17 +150,23 @@ class TestTwoMachines:
 
     def test_a_gpu_machine_that_is_cut_off_is_done_without(self, cluster, model, expected):
         database = cluster.shared / "cut.duckdb"
-        run = cluster.start(**SMALL, model=str(model), database=str(database))
-        cluster.until(lambda: [run for run in cluster.predictions() if run["state"]["type"] in BEGUN])
-        cluster.gpu.cut()
+        # It waits for the GPU then, and is not done before it is cut off.
+        with cluster.held(GPU_LIMIT):
+            run = cluster.start(**SMALL, model=str(model), database=str(database))
+            cluster.until(lambda: [run for run in cluster.predictions() if run["state"]["type"] in BEGUN])
+            cluster.gpu.cut()
         assert cluster.over(run, FOUND_WITHIN_S)["type"] == "COMPLETED", cluster.logs()
         assert_same(tables(database), expected)
-        assert any("barriers are predicted in this process" in line for line in cluster.said(run))
+        cluster.until(
+            lambda: any("barriers are predicted in this process" in line for line in cluster.said(run))
+        )
         (prediction,) = cluster.predictions()
         assert prediction["state"]["type"] in {"CRASHED", "CANCELLED"}
 
     def test_it_is_used_again_when_it_is_back(self, cluster, model, expected):
+        joined = datetime.now(UTC)
         cluster.gpu.join()
+        cluster.until(lambda: any(one > joined for one in cluster.heard("lihop-gpu")))
         database = cluster.shared / "both.duckdb"
         before = len(cluster.predictions())
         run = cluster.start(**SMALL, model=str(model), database=str(database))
