@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
+import os
+import signal
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from flows.running.closing import ClosingPool
@@ -13,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from distributed import Client, Future
+    from distributed import Client, Future, LocalCluster
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -41,6 +43,7 @@ class DaskPool(ClosingPool):
         self.scheduler = scheduler
         self._stack = ExitStack()
         self._client: Client | None = None
+        self._own: LocalCluster | None = None
         self._under_way: set[Future[Any]] = set()
 
     def run(self, call: Callable[[P], R], payload: P) -> R:
@@ -87,7 +90,20 @@ class DaskPool(ClosingPool):
             scheduler_kwargs={"allowed_failures": 0},
             silence_logs=logging.CRITICAL,
         )
+        self._own = cluster
         return self._stack.enter_context(cluster)
+
+    def _end_own(self) -> None:
+        """End the workers of a cluster of its own at once.
+
+        Closing asks each worker to end, and waits for one that is only beginning, in the place of another
+        that was ended with the run.
+        """
+        for nanny in () if self._own is None else self._own.workers.values():
+            nanny.auto_restart = False
+            if nanny.pid is not None:
+                with suppress(ProcessLookupError):
+                    os.kill(nanny.pid, signal.SIGKILL)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -96,4 +112,7 @@ class DaskPool(ClosingPool):
             self._closed = True
             if self._client is not None and self._under_way:
                 self._client.cancel(list(self._under_way), force=True)
+            if error is not None:
+                # Whoever interrupts a run does not wait for its batches.
+                self._end_own()
         self._stack.close()

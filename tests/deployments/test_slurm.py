@@ -23,7 +23,7 @@ export LIHOP_TESTS_JOB="$PWD/slurm-$id" PYTHONPATH="$PWD/witness"
 setsid bash slurm-$id.part "$@" > slurm-$id.out 2>&1 < /dev/null &
 echo $! > slurm-$id.pid
 # Who looks for jobs sees one when all of it is there.
-mv slurm-$id.part slurm-$id.sh
+ln slurm-$id.part slurm-$id.sh
 echo "Submitted batch job $id"
 """
 SCANCEL = """#!/bin/bash
