@@ -76,6 +76,7 @@ def test_what_is_killed_thrice_ends_as_what_was_not_disturbed(
     check(bench, undisturbed, server)
 
 
+@pytest.mark.slow
 @pytest.mark.matrix
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("server", [DOCUMENTS], indirect=True)
