@@ -97,22 +97,23 @@ class DaskPool(ClosingPool):
         """End the workers of a cluster of its own at once.
 
         Closing asks each worker to end, and waits for one that is only beginning, in the place of another
-        that was ended with the run.
+        that was ended with the run. What Dask's own thread changes meanwhile is left to closing.
         """
-        for nanny in () if self._own is None else self._own.workers.values():
-            nanny.auto_restart = False
-            if nanny.pid is not None:
-                with suppress(ProcessLookupError):
-                    os.kill(nanny.pid, signal.SIGKILL)
+        for nanny in [] if self._own is None else list(self._own.workers.values()):
+            # So it begins no other in the place of what it loses.
+            nanny.close_gracefully()
+            with suppress(ProcessLookupError, AttributeError):
+                if (worker := nanny.pid) is not None:
+                    os.kill(worker, signal.SIGKILL)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        with self._lock:
+        # It closes whatever comes of the rest.
+        with self._stack, self._lock:
             self._closed = True
-            if self._client is not None and self._under_way:
-                self._client.cancel(list(self._under_way), force=True)
             if error is not None:
                 # Whoever interrupts a run does not wait for its batches.
                 self._end_own()
-        self._stack.close()
+            if self._client is not None and self._under_way:
+                self._client.cancel(list(self._under_way), force=True)

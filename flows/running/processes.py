@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import time
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import suppress
@@ -71,6 +72,7 @@ class BatchPool(ClosingPool):
         super().__init__(workers)
         self._executor: ProcessPoolExecutor | None = None
         self._over = threading.Event()
+        self._calm_from = float("-inf")
         # Nothing is ever sent: what counts is that one end is read from in the workers, and the other is open
         # as long as the pool is in use.
         self._worker_end, self._own_end = multiprocessing.Pipe(duplex=False)
@@ -89,7 +91,12 @@ class BatchPool(ClosingPool):
         with self._lock:
             if self._executor is broken:
                 self._executor = None
+                self._calm_from = time.monotonic() + MOMENT_S
         broken.shutdown(wait=False, cancel_futures=True)
+
+    def _ends_in_this_moment(self) -> bool:
+        """Wait until the moment after a process was lost is over; tell whether the run has ended by then."""
+        return self._over.wait(max(0.0, self._calm_from - time.monotonic()))
 
     def run(self, call: Callable[[P], R], payload: P) -> R:
         """Run a call in one of the processes and wait for it.
@@ -108,12 +115,14 @@ class BatchPool(ClosingPool):
         PoolClosedError
             When the run has ended, in the meantime or before.
         """
+        if self._ends_in_this_moment():
+            self._refuse_when_closed()
         executor = self._current()
         try:
             return executor.submit(call, payload).result()
         except BrokenProcessPool as error:
             self._discard(executor)
-            if self._over.wait(MOMENT_S):
+            if self._ends_in_this_moment():
                 raise PoolClosedError("the run has ended; its processes were stopped") from error
             raise WorkerLostError(
                 "a worker process died (out of memory, or a crash in compiled code)"

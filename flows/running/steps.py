@@ -50,7 +50,8 @@ class Steps(Protocol):
     ) -> Iterator[tuple[P, R | Exception]]:
         """Run a call for every payload in the pool; yield each with its result, or its error, as it comes.
 
-        Payloads are drawn as the pool gets through them, no more than a window ahead of what was yielded.
+        Payloads are drawn as the pool gets through them, no more than a window ahead of what was yielded:
+        of payloads, or of groups of a few. Who stops taking them lets nothing begin that has not.
         """
 
     def here(self, stage: str, call: Callable[[P], R], payload: P) -> R:

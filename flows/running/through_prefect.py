@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sized
 from contextlib import closing
 from contextvars import copy_context
-from functools import partial
-from itertools import count
 from typing import TYPE_CHECKING, TypeVar, cast
 
 from prefect.utilities.annotations import quote
 
+from flows.running.steps import PoolClosedError
 from flows.running.window import in_window, shared_out
 from tasks.stages import Parcel, run_here, run_in_pool
 
@@ -43,22 +43,31 @@ class PrefectSteps:
         self, stage: str, call: Callable[[P], R], payloads: Iterable[P]
     ) -> Iterator[tuple[P, R | Exception]]:
         """Run a call for every payload in the pool; yield each with its result, or its error, as it comes."""
-        numbers = count(1)
         # The flow that this runs in is what Prefect finds in the context.
         flow = copy_context()
         # One by one where nobody knows how many there will be.
         pieces = len(payloads) if isinstance(payloads, Sized) else 1
 
-        def run(some: Sequence[P]) -> list[R | Exception]:
-            # A context is entered by one thread at a time.
-            return flow.copy().run(self._run, stage, next(numbers), partial(_outcome, self.pool, call), some)
+        left = threading.Event()
 
-        shared = shared_out(payloads, pieces, self.pool.workers)
+        def outcome(payload: P) -> R | Exception:
+            if left.is_set():
+                return PoolClosedError("nobody takes results any more; nothing is begun")
+            return _outcome(self.pool, call, payload)
+
+        def run(numbered: tuple[int, Sequence[P]]) -> list[R | Exception]:
+            # A context is entered by one thread at a time.
+            return flow.copy().run(self._run, stage, numbered[0], outcome, numbered[1])
+
+        shared = enumerate(shared_out(payloads, pieces, self.pool.workers), start=1)
         with closing(in_window(self.pool, stage, run, shared)) as done:
-            for some, found in done:
-                if isinstance(found, Exception):
-                    raise found
-                yield from zip(some, found, strict=True)
+            try:
+                for (_, some), found in done:
+                    if isinstance(found, Exception):
+                        raise found
+                    yield from zip(some, found, strict=True)
+            finally:
+                left.set()
 
     def _run(
         self, stage: str, number: int, outcome: Callable[[P], R | Exception], some: Sequence[P]

@@ -19,7 +19,7 @@ R = TypeVar("R")
 
 
 def window_of(pool: Pool) -> int:
-    """Return how many payloads are under way at most.
+    """Return how many payloads, or groups of some that are handed out as one, are under way at most.
 
     Twice the workers, since who takes the results may be busy with one for a while, and two for their way.
     """

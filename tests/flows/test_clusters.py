@@ -13,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import pytest
+from distributed import Nanny
 
 from flows.campaign import screen
 from flows.orchestration.errors import OrchestrationError
@@ -263,6 +264,27 @@ def test_a_dask_pool_does_as_the_pool_of_processes_does(monkeypatch):
     assert gone(started)
     with pytest.raises(PoolClosedError):
         pool.run(double, 1)
+
+
+@pytest.mark.slow
+def test_a_dask_cluster_of_its_own_begins_no_worker_when_its_run_is_ended(monkeypatch):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    begun, instantiate = [], Nanny.instantiate
+
+    async def noted(nanny):
+        begun.append(nanny)
+        return await instantiate(nanny)
+
+    monkeypatch.setattr(Nanny, "instantiate", noted)
+    before = descendants(os.getpid())
+    pool = DaskPool(1)
+    assert pool.run(double, 2) == 4
+    started = descendants(os.getpid()) - before
+    assert started
+    ended = KeyboardInterrupt()
+    pool.__exit__(type(ended), ended, None)
+    assert gone(started)
+    assert len(begun) == 1
 
 
 @pytest.mark.parametrize("kind", [BatchPool, ThreadPool, DaskPool, RayPool])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -39,27 +40,39 @@ class TestBatchPool:
     def test_starts_none_for_a_run_that_was_ended_with_its_processes(self, monkeypatch):
         """A signal that reaches all of them at once stops the processes a moment before the run."""
         monkeypatch.setattr(processes, "MOMENT_S", 600.0)
-        broken, told = threading.Event(), []
+        broken, told, made = threading.Event(), [], []
 
         class Discarding(BatchPool):
             def _discard(self, executor):
                 super()._discard(executor)
                 broken.set()
 
-        def ask():
+        class Noted(ProcessPoolExecutor):
+            def __init__(self, *given, **named):
+                made.append(self)
+                super().__init__(*given, **named)
+
+        def ask(call, payload):
             with pytest.raises(PoolClosedError) as refused:
-                pool.run(die, None)
+                pool.run(call, payload)
             told.append(refused.value)
 
+        monkeypatch.setattr(processes, "ProcessPoolExecutor", Noted)
         pool = Discarding(1)
-        asking = threading.Thread(target=ask)
-        asking.start()
+        # One that lost its process, and one that comes with the next piece of work.
+        asking = [
+            threading.Thread(target=ask, args=given, daemon=True) for given in ((die, None), (double, 4))
+        ]
+        asking[0].start()
         assert broken.wait(60)
+        asking[1].start()
+        asking[1].join(0.2)
         ended = KeyboardInterrupt()
         pool.__exit__(type(ended), ended, None)
-        asking.join(60)
-        assert len(told) == 1
-        assert pool._executor is None
+        for one in asking:
+            one.join(60)
+        assert len(told) == 2
+        assert len(made) == 1
 
     def test_starts_no_process_before_there_is_work(self):
         with BatchPool(2) as pool:

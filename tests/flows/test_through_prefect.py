@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import pytest
 
 from flows.running import through_prefect
@@ -9,6 +11,7 @@ from flows.running.steps import WorkerLostError
 from flows.running.threads import ThreadPool
 from flows.running.through_prefect import PrefectSteps
 from flows.running.window import Counted, at_once
+from tests.processes import until
 
 
 @pytest.fixture
@@ -60,6 +63,27 @@ def test_so_is_what_is_drawn_as_it_comes_where_it_is_known_how_many_there_are(ru
             *range(1, 13)
         ]
     assert [size for _, size in sorted(runs)] == [2, 2, *[1] * 8]
+
+
+def test_who_stops_taking_them_lets_no_more_of_a_group_begin(runs):
+    begun, reached, go_on = [], threading.Event(), threading.Event()
+
+    def note(number):
+        begun.append(number)
+        if number == 5:
+            reached.set()
+            assert go_on.wait(60)
+        return number
+
+    with ThreadPool(1) as pool:
+        found = PrefectSteps(pool).over_pool("try", note, range(1, 22))
+        assert next(found) == (1, 1)
+        assert reached.wait(60)
+        found.close()
+        go_on.set()
+        until(lambda: not [one for one in threading.enumerate() if one.name.startswith("lihop-try")])
+    assert sorted(runs) == [(1, 4), (2, 4)]
+    assert begun == [1, 2, 3, 4, 5]
 
 
 def test_what_is_drawn_as_it_comes_is_handed_out_one_by_one(runs):

@@ -73,8 +73,10 @@ class Cluster:
         """Hold the one place of a limit."""
         asked = {"slots": 1, "names": [limit], "mode": "concurrency", "lease_duration": 600}
         lease = self.ask("POST", "/v2/concurrency_limits/increment-with-lease", asked)["lease_id"]
-        yield
-        self.ask("POST", "/v2/concurrency_limits/decrement-with-lease", {"lease_id": lease})
+        try:
+            yield
+        finally:
+            self.ask("POST", "/v2/concurrency_limits/decrement-with-lease", {"lease_id": lease})
 
     def heard(self, pool):
         """Return when each worker of a pool was heard last."""
