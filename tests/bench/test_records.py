@@ -16,21 +16,23 @@ PAIRS, OVERHEAD_PERCENT, RERUN_SPEEDUP = 5, 5.0, 50.0
 """What is promised of the flow beside the same functions in a plain pool of processes."""
 
 
-def test_memory_does_not_grow_with_the_number_of_materials():
-    told = json.loads((RECORDS / "memory.json").read_text(encoding="utf-8"))
+def _told(name, materials):
+    """Return the details of a bench that screened so many materials, each with a result."""
+    told = json.loads((RECORDS / name).read_text(encoding="utf-8"))
     details = told["details"]
     assert told["counts_equal"]
-    assert details["materials"] == details["with_result"] == 20_000
-    tenths = details["own_memory_mb_by_tenths_featurized"]
+    assert details["materials"] == details["with_result"] == materials
+    return details
+
+
+def test_memory_does_not_grow_with_the_number_of_materials():
+    tenths = _told("memory.json", 20_000)["own_memory_mb_by_tenths_featurized"]
     assert len(tenths) == 10
     assert max(tenths) < WITHIN * min(tenths)
 
 
 def test_a_flow_costs_little_and_what_is_unchanged_is_not_computed_again():
-    told = json.loads((RECORDS / "orchestration.json").read_text(encoding="utf-8"))
-    details = told["details"]
-    assert told["counts_equal"]
-    assert details["materials"] == details["with_result"] == 2000
+    details = _told("orchestration.json", 2_000)
     pairs = details["overhead_percent_of_each_pair"]
     assert len(pairs) == PAIRS
     assert details["overhead_percent"] == pytest.approx(median(pairs))

@@ -52,7 +52,7 @@ def test_a_list_is_handed_out_several_at_a_time_and_each_piece_has_its_own_resul
         kind = ValueError if number % 5 == 0 else WorkerLostError if number % 7 == 0 else int
         assert isinstance(result, kind)
         assert kind is not int or result == 2 * number
-    # Fewer at a time when fewer than four are left for each worker.
+    # Fewer at a time towards the end.
     assert [size for _, size in sorted(runs)] == [4, 4, 4, 4, 3, 3, 3, 2, 2, 2, 2, *[1] * 7]
 
 
