@@ -15,44 +15,18 @@ from flows.inference import ElsewhereError, PredictParameters
 from flows.prefect_environment import prepare_prefect
 
 prepare_prefect()
-from prefect.client.orchestration import get_client  # noqa: E402
-from prefect.client.schemas.filters import FlowRunFilter  # noqa: E402
 from prefect.flow_engine import run_flow  # noqa: E402
 from prefect.states import Cancelled, Completed, Crashed, Pending, Running, Scheduled  # noqa: E402
-from prefect.testing.utilities import prefect_test_harness  # noqa: E402
 
-from flows import predict_flow, train_flow  # noqa: E402
+from flows import predict_flow  # noqa: E402
 from flows.orchestration import gpu_pool  # noqa: E402
-from flows.orchestration.deploying import deploy  # noqa: E402
 from flows.orchestration.gpu_pool import GpuPool, cancel, was_cancelled  # noqa: E402
 from flows.orchestration.living import say_that_it_lives  # noqa: E402
 from flows.orchestration.names import GPU, GPU_LIMIT, GPU_TAKEN, PREDICT, TAG, TAKEN_FOR_DEAD  # noqa: E402
 from flows.predict_flow import predict_barriers  # noqa: E402
-from flows.train_flow import train_barrier_model  # noqa: E402
-from flows.train_parameters import TrainParameters  # noqa: E402
+from tests.servers.gpu_pool import PATIENCE_S, hold, release, runs, state_of, until  # noqa: E402
 
-PATIENCE_S = 60.0
 DEAD = f"{TAKEN_FOR_DEAD} for 90 s: it or its worker was killed."
-
-
-@pytest.fixture(scope="module")
-def server():
-    """Serve an API from an empty database."""
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
-
-
-@pytest.fixture(scope="module")
-def deployed(server, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("deployed")
-    deploy(folder, schedules=False)
-    return folder
-
-
-@pytest.fixture
-def client(server):
-    with get_client(sync_client=True) as found:
-        yield found
 
 
 @pytest.fixture
@@ -62,47 +36,21 @@ def pool(monkeypatch):
 
 
 @pytest.fixture
-def manned(client, deployed):
-    """Say that a worker of the pool is alive."""
-    client.request("POST", "/work_pools/{name}/workers/heartbeat", path_params={"name": GPU},
-                   json={"name": "tester"})  # fmt: skip
-
-
-@pytest.fixture
 def ask(checkpoint):
     return PredictParameters(folder="nowhere", stems=("one",), model=str(checkpoint), model_digest="0")
-
-
-def _runs(client):
-    ours = FlowRunFilter.model_validate({"tags": {"all_": [TAG]}, "name": {"like_": ""}})
-    return client.read_flow_runs(flow_run_filter=ours)
 
 
 @contextmanager
 def _asking(pool, asked, client):
     """Ask in a thread; yield the answer to come and the run that was made."""
-    known = {run.id for run in _runs(client)}
+    known = {run.id for run in runs(client)}
     with ThreadPoolExecutor(max_workers=1) as thread:
         answer = thread.submit(contextvars.copy_context().run, pool, asked)
         try:
-            new = _until(lambda: [run for run in _runs(client) if run.id not in known], answer)
+            new = until(lambda: [run for run in runs(client) if run.id not in known], answer)
             yield answer, new[0]
         finally:
             pool.give_up()
-
-
-def _until(condition, answer=None):
-    end = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        if answer is not None and answer.done():
-            answer.result()
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
-
-
-def _state_of(client, run):
-    return client.read_flow_run(run.id).state
 
 
 def test_a_server_that_lihop_was_not_brought_to_says_what_to_do(server, pool, ask, client):
@@ -117,14 +65,14 @@ def test_a_server_that_lihop_was_not_brought_to_says_what_to_do(server, pool, as
 def test_a_pool_that_nobody_works_for_is_not_asked(deployed, pool, ask, client):
     with pytest.raises(ElsewhereError, match=f"no worker of the pool {GPU} is alive"):
         pool(ask)
-    assert _runs(client) == []
+    assert runs(client) == []
 
 
 def test_a_worker_that_was_not_heard_of_lately_is_not_alive(manned, pool, ask, client, monkeypatch):
     monkeypatch.setattr(gpu_pool, "FRESH_S", 0.0)
     with pytest.raises(ElsewhereError, match="is alive"):
         pool(ask)
-    assert _runs(client) == []
+    assert runs(client) == []
 
 
 def test_what_is_completed_is_there(manned, pool, ask, client):
@@ -140,19 +88,19 @@ def test_a_run_that_nobody_begins_is_cancelled(manned, pool, ask, client, monkey
     with _asking(pool, ask, client) as (answer, run):
         with pytest.raises(ElsewhereError, match="began the run within"):
             answer.result(PATIENCE_S)
-        assert _state_of(client, run).is_cancelled()
+        assert state_of(client, run).is_cancelled()
     # Whoever is at work there has the GPU, and the next group does not wait for it as long.
-    lease = _hold(client)
+    lease = hold(client)
     with pytest.raises(ElsewhereError, match="others still hold the GPU"):
         pool(ask)
-    _release(client, lease)
+    release(client, lease)
 
 
 def test_what_is_over_stays_as_it_is(manned, pool, ask, client):
     with _asking(pool, ask, client) as (_, run):
         client.set_flow_run_state(run.id, Completed(), force=True)
         cancel(client, run.id)
-        assert _state_of(client, run).is_completed()
+        assert state_of(client, run).is_completed()
         client.delete_flow_run(run.id)
         cancel(client, run.id)
 
@@ -211,7 +159,7 @@ def test_a_run_that_is_begun_may_take_longer(manned, pool, ask, client, monkeypa
             return state(*given)
 
         monkeypatch.setattr(GpuPool, "_state", counted)
-        _until(lambda: looked and looked[-1] - looked[0] > 0.6, answer)
+        until(lambda: looked and looked[-1] - looked[0] > 0.6, answer)
         client.set_flow_run_state(run.id, Completed(), force=True)
         assert answer.result(PATIENCE_S) is None
 
@@ -229,7 +177,7 @@ def test_who_gives_up_has_a_running_one_ended_by_its_worker(manned, pool, ask, c
         pool.give_up()
         with pytest.raises(ElsewhereError, match="given up"):
             answer.result(PATIENCE_S)
-        assert _state_of(client, run).type.value == "CANCELLING"
+        assert state_of(client, run).type.value == "CANCELLING"
 
 
 def test_a_run_of_which_nothing_was_heard_is_done_without(manned, pool, ask, client):
@@ -254,11 +202,11 @@ def test_after_the_server_was_away_a_run_may_say_that_it_lives(manned, pool, ask
     monkeypatch.setattr(GpuPool, "_state", slow_once)
     with _asking(pool, ask, client) as (answer, run):
         client.set_flow_run_state(run.id, Running(), force=True)
-        _until(lambda: seen, answer)
+        until(lambda: seen, answer)
         client.set_flow_run_state(run.id, Crashed(message=DEAD), force=True)
-        _until(lambda: seen.count("Crashed") > 2, answer)
+        until(lambda: seen.count("Crashed") > 2, answer)
         assert say_that_it_lives(client, run.id)
-        _until(lambda: seen[-1] == "Running", answer)
+        until(lambda: seen[-1] == "Running", answer)
         client.set_flow_run_state(run.id, Completed(), force=True)
         assert answer.result(PATIENCE_S) is None
 
@@ -279,7 +227,7 @@ def test_only_who_is_taken_for_dead_says_that_it_lives(manned, pool, ask, client
     with _asking(pool, ask, client) as (_, run):
         client.set_flow_run_state(run.id, state, force=True)
         assert not say_that_it_lives(client, run.id)
-        assert _state_of(client, run).type == state.type
+        assert state_of(client, run).type == state.type
 
 
 def test_who_waited_for_the_gpu_in_vain_does_not_wait_for_it_again(manned, pool, ask, client):
@@ -289,25 +237,15 @@ def test_who_waited_for_the_gpu_in_vain_does_not_wait_for_it_again(manned, pool,
             answer.result(PATIENCE_S)
     pool = GpuPool()
     pool._was_taken = True
-    lease = _hold(client)
-    known = len(_runs(client))
+    lease = hold(client)
+    known = len(runs(client))
     with pytest.raises(ElsewhereError, match="others still hold the GPU"):
         pool(ask)
-    assert len(_runs(client)) == known
-    _release(client, lease)
+    assert len(runs(client)) == known
+    release(client, lease)
     with _asking(pool, ask, client) as (answer, run):
         client.set_flow_run_state(run.id, Completed(), force=True)
         assert answer.result(PATIENCE_S) is None
-
-
-def _hold(client):
-    held = {"slots": 1, "names": [GPU_LIMIT], "mode": "concurrency", "lease_duration": 600}
-    answer = client.request("POST", "/v2/concurrency_limits/increment-with-lease", json=held)
-    return answer.json()["lease_id"]
-
-
-def _release(client, lease):
-    client.request("POST", "/v2/concurrency_limits/decrement-with-lease", json={"lease_id": lease})
 
 
 def test_a_model_of_this_machine_is_named_so_that_another_folder_does_not_matter(
@@ -324,16 +262,16 @@ def test_a_model_of_this_machine_is_named_so_that_another_folder_does_not_matter
 
 def test_a_prediction_waits_for_the_gpu_for_a_while(deployed, ask, client, monkeypatch):
     monkeypatch.setattr(predict_flow, "GPU_WAIT_S", 1.0)
-    lease = _hold(client)
+    lease = hold(client)
     state = predict_barriers(ask, return_state=True)
     assert (state.name, state.is_cancelled()) == (GPU_TAKEN, True)
     assert "waited 1 s" in state.message
-    _release(client, lease)
+    release(client, lease)
     # Its turn now, and the digest is another one.
     state = predict_barriers(ask, return_state=True)
     assert state.is_failed()
     assert "OtherModelError" in state.message
-    _until(lambda: client.read_global_concurrency_limit_by_name(GPU_LIMIT).active_slots == 0)
+    until(lambda: client.read_global_concurrency_limit_by_name(GPU_LIMIT).active_slots == 0)
 
 
 def test_who_is_told_to_stop_has_it_cancelled(manned, ask, client, monkeypatch):
@@ -341,103 +279,8 @@ def test_who_is_told_to_stop_has_it_cancelled(manned, ask, client, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(GpuPool, "_state", interrupted)
-    known = {run.id for run in _runs(client)}
+    known = {run.id for run in runs(client)}
     with pytest.raises(KeyboardInterrupt):
         GpuPool()(ask)
-    (run,) = [run for run in _runs(client) if run.id not in known]
-    assert _state_of(client, run).is_cancelled()
-
-
-FOUND = {
-    "path": "there", "name": "tiny", "model_digest": "d1", "n_training_hops": 3, "trained_on": "devi2025",
-    "accelerator": "cpu", "metrics": {},
-}  # fmt: skip
-
-
-@pytest.fixture
-def trained(client, monkeypatch):
-    """Train in no time; return how many places at the GPU were held by each training of this process."""
-    held = []
-
-    def train(*_given, **_named):
-        held.append(client.read_global_concurrency_limit_by_name(GPU_LIMIT).active_slots)
-        return FOUND
-
-    monkeypatch.setattr(train_flow, "train", train)
-    monkeypatch.setattr(gpu_pool, "LOOK_S", 0.05)
-    return held
-
-
-def _summaries(client, run_id):
-    of_it = {"flow_runs": {"id": {"any_": [str(run_id)]}}}
-    shown = client.request("POST", "/artifacts/filter", json=of_it).json()
-    return [one["data"] for one in shown if one["key"] == train_flow.SUMMARY]
-
-
-def _training(client, deployment):
-    """Return a run of a deployment, as its worker begins it, and its state in the end."""
-    planned = client.read_deployment_by_name(f"train-barrier-model/{deployment}")
-    run = client.create_flow_run_from_deployment(planned.id, tags=[TAG])
-    state = run_flow(train_barrier_model, flow_run=run, parameters=ASKED, return_type="state")
-    return run, state
-
-
-ASKED = {"parameters": TrainParameters(output="there")}
-
-
-@contextmanager
-def _asking_for_training(client):
-    """Ask in a thread; yield the answer to come and the run that the pool is to do."""
-    known = {run.id for run in _runs(client)}
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        asking = thread.submit(contextvars.copy_context().run, _training, client, "custom")
-
-        def asked():
-            return [run for run in _runs(client) if run.id not in known and run.parent_task_run_id]
-
-        (below,) = _until(asked, asking)
-        yield asking, below
-
-
-def test_a_training_is_done_by_the_pool_and_shown_by_who_asked(manned, client, trained):
-    with _asking_for_training(client) as (asking, below):
-        assert below.work_pool_name == GPU
-        assert below.parameters["parameters"]["training"] == "here"
-        given = {"parameters": TrainParameters.model_validate(below.parameters["parameters"])}
-        assert run_flow(
-            train_barrier_model, flow_run=below, parameters=given, return_type="state"
-        ).is_completed()
-        run, state = asking.result(PATIENCE_S)
-    assert state.is_completed()
-    # One training, with the GPU to itself.
-    assert trained == [1]
-    assert _summaries(client, run.id) == _summaries(client, below.id) != []
-
-
-def test_a_training_that_nobody_takes_is_done_here_and_holds_no_gpu(
-    deployed, client, trained, monkeypatch, caplog
-):
-    monkeypatch.setattr(gpu_pool, "FRESH_S", 0.0)
-    run, state = _training(client, "custom")
-    assert state.is_completed()
-    assert trained == [0]
-    (summary,) = _summaries(client, run.id)
-    assert "digest `d1`" in summary
-    assert "trained in this process: no worker of the pool" in caplog.text
-
-
-def test_a_training_that_somebody_cancels_is_not_done_here(manned, client, trained):
-    with _asking_for_training(client) as (asking, below):
-        client.set_flow_run_state(below.id, Cancelled(message="enough"), force=True)
-        _, state = asking.result(PATIENCE_S)
-    assert state.is_cancelled()
-    assert "enough" in state.message
-    assert trained == []
-
-
-def test_a_training_at_the_gpu_asks_nobody(manned, client, trained):
-    known = {run.id for run in _runs(client)}
-    run, state = _training(client, "gpu")
-    assert state.is_completed()
-    assert trained == [1]
-    assert {one.id for one in _runs(client)} - known == {run.id}
+    (run,) = [run for run in runs(client) if run.id not in known]
+    assert state_of(client, run).is_cancelled()

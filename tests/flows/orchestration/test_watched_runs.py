@@ -13,7 +13,6 @@ from flows.prefect_environment import prepare_prefect
 
 prepare_prefect()
 from prefect import flow, task  # noqa: E402
-from prefect.client.orchestration import get_client  # noqa: E402
 from prefect.runtime import flow_run, task_run  # noqa: E402
 from prefect.settings import (  # noqa: E402
     PREFECT_LOCAL_STORAGE_PATH,
@@ -22,7 +21,6 @@ from prefect.settings import (  # noqa: E402
     temporary_settings,
 )
 from prefect.states import Crashed  # noqa: E402
-from prefect.testing.utilities import prefect_test_harness  # noqa: E402
 from prefect.utilities.annotations import quote  # noqa: E402
 
 from flows.orchestration import living  # noqa: E402
@@ -32,24 +30,12 @@ from flows.orchestration.starting import run_as_ours  # noqa: E402
 from flows.predict_flow import predict_barriers  # noqa: E402
 from tasks.stages import Parcel, run_here, run_in_pool  # noqa: E402
 
+pytestmark = pytest.mark.usefixtures("server")
 PATIENCE_S = 60.0
 
 
 class Asked(BaseModel):
     number: int = 1
-
-
-@pytest.fixture(scope="module", autouse=True)
-def server():
-    """Serve an API from an empty database."""
-    with prefect_test_harness(server_startup_timeout=180):
-        yield
-
-
-@pytest.fixture
-def client():
-    with get_client(sync_client=True) as found:
-        yield found
 
 
 def test_a_run_by_command_has_the_tag_and_its_tasks_have_none(client):
