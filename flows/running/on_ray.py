@@ -5,7 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
+
+import psutil
 
 from flows.orchestration.errors import OrchestrationError
 from flows.running.closing import ClosingPool
@@ -29,7 +33,12 @@ SETTINGS = {
 
 # Else it listens on all networks of this machine, also when it is told the address 127.0.0.1; what it spares
 # other systems' users, it spares ours too.
-ALONE = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+ALONE = {
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # What it notes of each call is for a dashboard, which there is none of; leaving would wait for five
+    # seconds until it is told to a process that was ended.
+    "RAY_task_events_report_interval_ms": "0",
+}
 """Beside these, for a cluster of our own."""
 
 # Of twenty, each of which may take ten seconds.
@@ -137,9 +146,30 @@ class RayPool(ClosingPool):
         if started:
             import ray
 
+            if error is not None and self.scheduler is None:
+                # Whoever interrupts a run does not wait for its batches.
+                _end_own()
             # Stops what is under way too, and the processes of a cluster of its own.
             ray.shutdown()
         self._keeper.shutdown()
+
+
+def _end_own() -> None:
+    """End a cluster of this process's own at once.
+
+    Prefect cancels by a signal to all processes of a run. Ray's node then takes several seconds to say
+    goodbye, lets workers go on meanwhile, and leaving waits for it.
+    """
+    import ray
+
+    package = str(Path(ray.__file__).parent)
+    for one in psutil.Process().children():
+        with suppress(psutil.Error):
+            if any(word.startswith(package) for word in one.cmdline()):
+                # Workers are the node's, and nobody's when it is gone; while it is there it begins others.
+                for process in (one, *one.children(recursive=True)):
+                    with suppress(psutil.Error):
+                        process.kill()
 
 
 def _made(call: Callable[[P], R], payload: P) -> R:

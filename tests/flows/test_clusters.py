@@ -74,6 +74,43 @@ from flows.screen import screen_cathodes
 screen_cathodes(ScreenParameters.model_validate_json(sys.argv[1]))
 """
 
+ENDED = """
+import signal, sys, threading, time
+from pathlib import Path
+import psutil
+import ray
+from flows.running.on_ray import RayPool
+from tests.children import be_at_work
+
+def ask():
+    try:
+        pool.run(be_at_work, sys.argv[1])
+    except BaseException as error:
+        raised.append(type(error).__name__)
+
+def left_to_ray():
+    gone, alive = psutil.wait_procs(started, 20)
+    left.extend(one for one in alive if one.status() != psutil.STATUS_ZOMBIE)
+    shutdown()
+
+if __name__ == "__main__":
+    raised, left, shutdown = [], [], ray.shutdown
+    pool = RayPool(1)
+    asking = threading.Thread(target=ask)
+    asking.start()
+    while not Path(sys.argv[1]).exists():
+        time.sleep(0.02)
+    started = psutil.Process().children(recursive=True)
+    names = {Path(one.cmdline()[0]).name for one in started}
+    ray.shutdown = left_to_ray
+    for one in started:
+        one.send_signal(signal.SIGSTOP)
+    ended = KeyboardInterrupt()
+    pool.__exit__(type(ended), ended, None)
+    asking.join()
+    print(names >= {"raylet", "ray::_made"} or names, left, raised)
+"""
+
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory, checkpoint):
@@ -285,6 +322,26 @@ def test_a_dask_cluster_of_its_own_begins_no_worker_when_its_run_is_ended(monkey
     pool.__exit__(type(ended), ended, None)
     assert gone(started)
     assert len(begun) == 1
+
+
+@pytest.mark.slow
+def test_a_ray_cluster_of_its_own_is_ended_at_once(tmp_path):
+    """One that does not answer, too: told to end, as all processes of a run are, it takes its time."""
+    script, run = tmp_path / "ended.py", uuid4().hex
+    script.write_text(ENDED)
+    done = subprocess.run(
+        [sys.executable, script, tmp_path / "at-work"],
+        env=os.environ | {"PYTHONPATH": str(ROOT), "LIHOP_TESTS_RUN": run},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=400,
+    )
+    for left in with_variable("LIHOP_TESTS_RUN", run):
+        with suppress(ProcessLookupError):
+            os.kill(left, signal.SIGKILL)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "True [] ['PoolClosedError']"
 
 
 @pytest.mark.parametrize("kind", [BatchPool, ThreadPool, DaskPool, RayPool])
