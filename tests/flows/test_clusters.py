@@ -89,8 +89,12 @@ def ask():
         raised.append(type(error).__name__)
 
 def left_to_ray():
-    gone, alive = psutil.wait_procs(started, 20)
-    left.extend(one for one in alive if one.status() != psutil.STATUS_ZOMBIE)
+    _, alive = psutil.wait_procs(started, 20)
+    for one in alive:
+        if one.status() != psutil.STATUS_ZOMBIE:
+            left.append(one.name())
+            # Or Ray would wait for it without end.
+            one.kill()
     shutdown()
 
 if __name__ == "__main__":
@@ -329,17 +333,19 @@ def test_a_ray_cluster_of_its_own_is_ended_at_once(tmp_path):
     """One that does not answer, too: told to end, as all processes of a run are, it takes its time."""
     script, run = tmp_path / "ended.py", uuid4().hex
     script.write_text(ENDED)
-    done = subprocess.run(
-        [sys.executable, script, tmp_path / "at-work"],
-        env=os.environ | {"PYTHONPATH": str(ROOT), "LIHOP_TESTS_RUN": run},
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=400,
-    )
-    for left in with_variable("LIHOP_TESTS_RUN", run):
-        with suppress(ProcessLookupError):
-            os.kill(left, signal.SIGKILL)
+    try:
+        done = subprocess.run(
+            [sys.executable, script, tmp_path / "at-work"],
+            env=os.environ | {"PYTHONPATH": str(ROOT), "LIHOP_TESTS_RUN": run},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=400,
+        )
+    finally:
+        for left in with_variable("LIHOP_TESTS_RUN", run):
+            with suppress(ProcessLookupError):
+                os.kill(left, signal.SIGKILL)
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "True [] ['PoolClosedError']"
 
