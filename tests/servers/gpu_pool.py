@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import time
-
 from prefect.client.schemas.filters import FlowRunFilter
 
 from flows.orchestration.names import GPU_LIMIT, TAG
-
-PATIENCE_S = 60.0
+from tests import processes
 
 
 def runs(client):
@@ -19,13 +16,14 @@ def runs(client):
 
 def until(condition, answer=None):
     """Return what the condition finds, once it does; raise what an answer that came first did."""
-    end = time.monotonic() + PATIENCE_S
-    while not (found := condition()):
-        if answer is not None and answer.done():
+
+    def looked():
+        found = condition()
+        if not found and answer is not None and answer.done():
             answer.result()
-        assert time.monotonic() < end
-        time.sleep(0.02)
-    return found
+        return found
+
+    return processes.until(looked)
 
 
 def state_of(client, run):

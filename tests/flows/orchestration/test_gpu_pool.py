@@ -24,7 +24,8 @@ from flows.orchestration.gpu_pool import GpuPool, cancel, was_cancelled  # noqa:
 from flows.orchestration.living import say_that_it_lives  # noqa: E402
 from flows.orchestration.names import GPU, GPU_LIMIT, GPU_TAKEN, PREDICT, TAG, TAKEN_FOR_DEAD  # noqa: E402
 from flows.predict_flow import predict_barriers  # noqa: E402
-from tests.servers.gpu_pool import PATIENCE_S, hold, release, runs, state_of, until  # noqa: E402
+from tests.processes import PATIENCE_S  # noqa: E402
+from tests.servers.gpu_pool import hold, release, runs, state_of, until  # noqa: E402
 
 DEAD = f"{TAKEN_FOR_DEAD} for 90 s: it or its worker was killed."
 

@@ -19,7 +19,8 @@ from flows.orchestration import gpu_pool  # noqa: E402
 from flows.orchestration.names import GPU, GPU_LIMIT, TAG  # noqa: E402
 from flows.train_flow import train_barrier_model  # noqa: E402
 from flows.train_parameters import TrainParameters  # noqa: E402
-from tests.servers.gpu_pool import PATIENCE_S, runs, until  # noqa: E402
+from tests.processes import PATIENCE_S  # noqa: E402
+from tests.servers.gpu_pool import runs, until  # noqa: E402
 
 FOUND = {
     "path": "there", "name": "tiny", "model_digest": "d1", "n_training_hops": 3, "trained_on": "devi2025",
